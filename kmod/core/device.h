@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KHX_CORE_DEVICE_H
+#define KHX_CORE_DEVICE_H
+
+#include <linux/mutex.h>
+#include <linux/types.h>
+#include <linux/xarray.h>
+#include <uapi/linux/vhost.h>
+#include <uapi/linux/virtio_config.h>
+
+#include "core/virtqueue.h"
+
+struct seq_file;
+
+/*
+ * What every device type offers because the core does it. VIRTIO_F_ANY_LAYOUT
+ * is not among them: vhost gives its bit another meaning for net.
+ */
+#define KHX_DEVICE_FEATURES					\
+	(BIT_ULL(VIRTIO_F_NOTIFY_ON_EMPTY) |			\
+	 BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |			\
+	 BIT_ULL(VIRTIO_RING_F_EVENT_IDX) |			\
+	 BIT_ULL(VIRTIO_F_VERSION_1) |				\
+	 BIT_ULL(VIRTIO_F_RING_PACKED) |			\
+	 BIT_ULL(VHOST_F_LOG_ALL))
+
+/* Workers of one device: more than it can use, few enough for any host. */
+#define KHX_DEVICE_WORKERS_MAX	64
+
+/**
+ * struct khx_device_ops - a type of device
+ * @name: as users know it, "net" or "blk"
+ * @features: all that may be negotiated, KHX_DEVICE_FEATURES included
+ * @handle: serve a virtqueue that was kicked or whose backend is ready. Runs
+ *          on the virtqueue's worker, under its mutex, only while it runs.
+ *          Must bound its work by a weight and khx_virtqueue_queue() itself
+ * @set_features: features were changed; called with the device's and all
+ *                virtqueues' mutexes, or NULL. Cannot fail
+ * @detach: stop all virtqueues and let go of their backends. Called with the
+ *          device's mutex; may sleep
+ * @ioctl: commands of this type, under the device's mutex and with the owner
+ *         checked; -ENOIOCTLCMD for what it does not know
+ */
+struct khx_device_ops {
+	const char *name;
+	u64 features;
+	void (*handle)(struct khx_virtqueue *vq);
+	void (*set_features)(struct khx_device *dev, u64 features);
+	void (*detach)(struct khx_device *dev);
+	long (*ioctl)(struct khx_device *dev, unsigned int cmd,
+		      void __user *argp);
+};
+
+/**
+ * struct khx_device - what one open file of a device node is
+ *
+ * @mutex serializes everything user space asks for. It is taken before the
+ * mutex of any virtqueue and never by a worker.
+ */
+struct khx_device {
+	struct mutex mutex;
+
+	/* Fixed from khx_device_init() on. */
+	const struct khx_device_ops *ops;
+	struct khx_virtqueue **vqs;
+	unsigned int nvqs;
+
+	/* Guarded by @mutex. */
+	struct mm_struct *mm;		/* the owner's, NULL: none */
+	u64 features;
+	struct khx_memory *memory;
+	void __user *log_base;
+	struct eventfd_ctx *log_event;
+	struct xarray workers;		/* by id; holds all of them */
+};
+
+int khx_device_init(struct khx_device *dev, const struct khx_device_ops *ops,
+		    struct khx_virtqueue **vqs, unsigned int nvqs);
+void khx_device_destroy(struct khx_device *dev);
+long khx_device_ioctl(struct khx_device *dev, unsigned int cmd,
+		      unsigned long arg);
+void khx_device_flush(struct khx_device *dev);
+void khx_device_show(struct khx_device *dev, struct seq_file *m);
+
+#endif /* KHX_CORE_DEVICE_H */

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KHX_CORE_VIRTQUEUE_H
+#define KHX_CORE_VIRTQUEUE_H
+
+#include <linux/mutex.h>
+#include <linux/types.h>
+#include <linux/uio.h>
+#include <linux/virtio_byteorder.h>
+#include <uapi/linux/virtio_ring.h>
+
+#include "core/poll.h"
+#include "core/worker.h"
+
+struct eventfd_ctx;
+struct file;
+struct khx_device;
+struct khx_memory;
+struct khx_memory_region;
+struct khx_virtqueue;
+
+/* Largest ring of the specification, for both formats. */
+#define KHX_RING_MAX	32768
+
+/*
+ * Chains handled between two looks at the ring. 64 amortizes barriers and
+ * event checks to noise; more would only delay the guest's completions.
+ */
+#define KHX_BATCH	64
+
+/* Segments of one batch; a single chain may have UIO_MAXIOV of them. */
+#define KHX_IOV_MAX	(UIO_MAXIOV + KHX_BATCH)
+
+/**
+ * struct khx_chain - one buffer of the driver, fetched and not yet completed
+ * @iov: @nr_out segments the device reads, then @nr_in it writes
+ * @gpa: guest-physical address of each segment of @iov
+ * @id: what the ring format needs to complete it (head index or buffer id)
+ * @nr_slots: ring slots it occupies
+ * @nr_out: device-readable segments
+ * @nr_in: device-writable segments
+ * @len_out: bytes of the readable segments
+ * @len_in: bytes of the writable segments
+ * @written: bytes the device wrote from the start of the writable segments;
+ *           0 after a fetch, to be set before khx_virtqueue_complete()
+ *
+ * All values are checked copies: the driver can no longer change them. @iov
+ * and @gpa point into the virtqueue and are valid until its next fetch; a
+ * backend that completes later keeps copies and lets them point there.
+ */
+struct khx_chain {
+	const struct iovec *iov;
+	const u64 *gpa;
+	u16 id;
+	u16 nr_slots;
+	u16 nr_out;
+	u16 nr_in;
+	u32 len_out;
+	u32 len_in;
+	u32 written;
+};
+
+/**
+ * struct khx_virtqueue_stats - what a virtqueue has done since it was opened
+ * @kicks: notifications of the driver
+ * @signals: interrupts sent to the driver
+ * @signals_suppressed: batches completed without one, as the driver wished
+ * @chains: buffers completed
+ * @descs: descriptors read, those of indirect tables included
+ * @bytes: payload moved, counted by the backend
+ * @batches: completions published
+ * @errors: times the queue was stopped for a broken ring
+ *
+ * Written under the virtqueue's mutex (@kicks: under the lock of the kick
+ * eventfd's wait queue), read without it: a reader may see them a batch apart.
+ */
+struct khx_virtqueue_stats {
+	u64 kicks;
+	u64 signals;
+	u64 signals_suppressed;
+	u64 chains;
+	u64 descs;
+	u64 bytes;
+	u64 batches;
+	u64 errors;
+};
+
+/**
+ * struct khx_virtqueue_ops - a ring format, device side
+ * @name: "split" or "packed"
+ * @num_ok: is this ring size allowed?
+ * @access_ok: do rings of @vq->num entries at @vq's addresses lie in user
+ *             space, aligned?
+ * @start: read what the format keeps in the ring's memory; 0 or -EFAULT
+ * @set_base: set the indices from VHOST_SET_VRING_BASE; 0 or -EINVAL
+ * @get_base: the indices, for VHOST_GET_VRING_BASE
+ * @fetch: read up to @max chains into @chains. Return how many, 0 when there
+ *         are none, or a negative errno after khx_virtqueue_fail() when the
+ *         first one is broken; chains before a broken one are returned, the
+ *         error comes with the next call
+ * @rewind: give back the last chains that @fetch returned, in total
+ *          @nr_slots ring slots and @n chains
+ * @complete: publish @n chains as used at once, with the dirty log
+ * @need_signal: does the driver want an interrupt for what the last
+ *               @complete published? Full barrier before it looks
+ * @is_empty: has the driver nothing new for us? A hint without barrier
+ * @enable_notify: ask for kicks, then look again after a full barrier.
+ *                 Return true when there are new chains (and maybe no kick)
+ * @disable_notify: tell the driver that we look by ourselves
+ *
+ * All but @num_ok run under the virtqueue's mutex; those from @start on in
+ * the owner's mm, and may sleep on a page fault.
+ */
+struct khx_virtqueue_ops {
+	const char *name;
+	bool (*num_ok)(unsigned int num);
+	bool (*access_ok)(const struct khx_virtqueue *vq);
+	int (*set_base)(struct khx_virtqueue *vq, u32 base);
+	u32 (*get_base)(const struct khx_virtqueue *vq);
+	int (*start)(struct khx_virtqueue *vq);
+	int (*fetch)(struct khx_virtqueue *vq, struct khx_chain *chains,
+		     unsigned int max);
+	void (*rewind)(struct khx_virtqueue *vq, unsigned int n,
+		       unsigned int nr_slots);
+	int (*complete)(struct khx_virtqueue *vq,
+			const struct khx_chain *chains, unsigned int n);
+	bool (*need_signal)(struct khx_virtqueue *vq);
+	bool (*is_empty)(struct khx_virtqueue *vq);
+	bool (*enable_notify)(struct khx_virtqueue *vq);
+	void (*disable_notify)(struct khx_virtqueue *vq);
+};
+
+extern const struct khx_virtqueue_ops khx_split_ops;
+extern const struct khx_virtqueue_ops khx_packed_ops;
+
+/**
+ * struct khx_virtqueue - a virtqueue, seen from the device
+ *
+ * @mutex is the lock of the data path: whoever serves the ring, or changes
+ * what serving depends on, holds it. It nests inside the device's mutex, and
+ * under it several virtqueues may be locked at once.
+ */
+struct khx_virtqueue {
+	struct mutex mutex;
+
+	/* Fixed from khx_virtqueue_init() on. */
+	struct khx_device *dev;
+	unsigned int index;
+
+	/*
+	 * Set-up, guarded by @mutex and the device's mutex (either to read,
+	 * both to write).
+	 */
+	const struct khx_virtqueue_ops *ops;
+	u64 features;
+	unsigned int num;		/* ring size, 0: not set */
+	void __user *desc;		/* split: descriptor table; packed: ring */
+	void __user *avail;		/* packed: driver event suppression */
+	void __user *used;		/* packed: device event suppression */
+	struct khx_memory *memory;
+	void __user *log_base;		/* bitmap, NULL: none */
+	u64 log_used_gpa;		/* address of @used for the guest */
+	bool log_used;			/* VHOST_VRING_F_LOG */
+	bool is_le;			/* byte order of ring and headers */
+	bool user_be;			/* VHOST_SET_VRING_ENDIAN */
+	u32 busyloop_us;
+	struct eventfd_ctx *call;
+	struct eventfd_ctx *error;
+	struct eventfd_ctx *log_event;	/* the device's, no reference */
+	struct file *kick;
+	struct khx_poll kick_poll;
+
+	/* What serves the ring; NULL: stopped. Guarded by @mutex. */
+	void *backend;
+	const char *fault;		/* the check that failed, or NULL */
+
+	/* The ring format's own state, guarded by @mutex. */
+	u16 next_avail;			/* next slot or index to fetch */
+	u16 next_used;			/* next slot or index to complete at */
+	u16 avail_idx;			/* split: driver's index as last seen */
+	u16 signalled;			/* next_used before the last completion */
+	bool avail_wrap;		/* packed: wrap counters */
+	bool used_wrap;
+	bool notify_on;			/* last told the driver to kick us */
+	bool signal_always;		/* first completion after a start */
+
+	/* Scratch of one batch, guarded by @mutex. */
+	const struct khx_memory_region *region;	/* last hit in @memory */
+	struct vring_desc *descs;	/* KHX_BATCH, either format's */
+	u16 *heads;			/* KHX_BATCH */
+	struct iovec *iov;		/* KHX_IOV_MAX */
+	u64 *gpa;			/* KHX_IOV_MAX */
+	unsigned int nr_iov;
+
+	struct khx_virtqueue_stats stats;
+
+	/*
+	 * Serves the ring when kicked. @worker changes under the device's
+	 * mutex and @mutex; kicks read it under RCU.
+	 */
+	struct khx_work work;
+	struct khx_worker __rcu *worker;
+};
+
+int khx_virtqueue_init(struct khx_virtqueue *vq, struct khx_device *dev,
+		       unsigned int index);
+void khx_virtqueue_destroy(struct khx_virtqueue *vq);
+void khx_virtqueue_reset(struct khx_virtqueue *vq);
+void khx_virtqueue_set_features(struct khx_virtqueue *vq, u64 features);
+void khx_virtqueue_set_memory(struct khx_virtqueue *vq,
+			      struct khx_memory *memory);
+bool khx_virtqueue_log_ok(struct khx_virtqueue *vq, void __user *log_base);
+int khx_virtqueue_fail(struct khx_virtqueue *vq, int err, const char *check);
+
+/* For backends; all but khx_virtqueue_queue() under the mutex. */
+int khx_virtqueue_start(struct khx_virtqueue *vq, void *backend);
+void *khx_virtqueue_stop(struct khx_virtqueue *vq);
+void khx_virtqueue_queue(struct khx_virtqueue *vq);
+int khx_virtqueue_fetch(struct khx_virtqueue *vq, struct khx_chain *chains,
+			unsigned int max);
+void khx_virtqueue_rewind(struct khx_virtqueue *vq,
+			  const struct khx_chain *chains, unsigned int n);
+void khx_virtqueue_complete(struct khx_virtqueue *vq,
+			    const struct khx_chain *chains, unsigned int n);
+
+static inline bool khx_virtqueue_has_feature(const struct khx_virtqueue *vq,
+					     unsigned int bit)
+{
+	return vq->features & BIT_ULL(bit);
+}
+
+static inline bool khx_virtqueue_is_running(const struct khx_virtqueue *vq)
+{
+	return vq->backend && !vq->fault;
+}
+
+/* May be wrong either way by the time it returns; see @is_empty. */
+static inline bool khx_virtqueue_is_empty(struct khx_virtqueue *vq)
+{
+	return vq->ops->is_empty(vq);
+}
+
+/* Returns true when the caller must go on: chains arrived meanwhile. */
+static inline bool khx_virtqueue_enable_notify(struct khx_virtqueue *vq)
+{
+	return vq->ops->enable_notify(vq);
+}
+
+static inline void khx_virtqueue_disable_notify(struct khx_virtqueue *vq)
+{
+	vq->ops->disable_notify(vq);
+}
+
+static inline u16 khx16_to_cpu(const struct khx_virtqueue *vq, __virtio16 v)
+{
+	return __virtio16_to_cpu(vq->is_le, v);
+}
+
+static inline __virtio16 cpu_to_khx16(const struct khx_virtqueue *vq, u16 v)
+{
+	return __cpu_to_virtio16(vq->is_le, v);
+}
+
+static inline u32 khx32_to_cpu(const struct khx_virtqueue *vq, __virtio32 v)
+{
+	return __virtio32_to_cpu(vq->is_le, v);
+}
+
+static inline __virtio32 cpu_to_khx32(const struct khx_virtqueue *vq, u32 v)
+{
+	return __cpu_to_virtio32(vq->is_le, v);
+}
+
+static inline u64 khx64_to_cpu(const struct khx_virtqueue *vq, __virtio64 v)
+{
+	return __virtio64_to_cpu(vq->is_le, v);
+}
+
+#endif /* KHX_CORE_VIRTQUEUE_H */
