@@ -3,10 +3,14 @@
  * Kernel version differences, and the only place that tests for them.
  *
  * The sources are written for the newest kernel; what an older one lacks is
- * supplied here under the newest name. Force-included by the top-level Kbuild.
+ * supplied here under the newest name, whole headers in compat/include/.
+ * Force-included by the top-level Kbuild. Each entry names the release that
+ * brought the change; it goes when we no longer build for older ones.
  */
 #ifndef KHX_COMPAT_H
 #define KHX_COMPAT_H
+
+#ifndef __ASSEMBLY__
 
 #include <linux/version.h>
 
@@ -14,4 +18,8 @@
 #error "khx needs Linux 6.1 or newer"
 #endif
 
+#include "eventfd.h"
+#include "vhost.h"
+
+#endif /* __ASSEMBLY__ */
 #endif /* KHX_COMPAT_H */

@@ -30,6 +30,25 @@ struct khx_virtqueue;
 /* Segments of one batch; a single chain may have UIO_MAXIOV of them. */
 #define KHX_IOV_MAX	(UIO_MAXIOV + KHX_BATCH)
 
+/* Entries of an indirect table that are read at once. */
+#define KHX_TABLE_WINDOW	32
+
+/**
+ * struct khx_scratch - room for what is read of one batch
+ * @descs: descriptors of either format as the driver wrote them
+ * @table: window into the indirect table that is being read
+ * @heads: split: heads of the chains
+ * @iov: segments of all chains
+ * @gpa: their guest-physical addresses
+ */
+struct khx_scratch {
+	struct vring_desc descs[KHX_BATCH];
+	struct vring_desc table[KHX_TABLE_WINDOW];
+	__virtio16 heads[KHX_BATCH];
+	struct iovec iov[KHX_IOV_MAX];
+	u64 gpa[KHX_IOV_MAX];
+};
+
 /**
  * struct khx_chain - one buffer of the driver, fetched and not yet completed
  * @iov: @nr_out segments the device reads, then @nr_in it writes
@@ -88,7 +107,7 @@ struct khx_virtqueue_stats {
  * struct khx_virtqueue_ops - a ring format, device side
  * @name: "split" or "packed"
  * @num_ok: is this ring size allowed?
- * @access_ok: do rings of @vq->num entries at @vq's addresses lie in user
+ * @addr_ok: do rings of @vq->num entries at @vq's addresses lie in user
  *             space, aligned?
  * @start: read what the format keeps in the ring's memory; 0 or -EFAULT
  * @set_base: set the indices from VHOST_SET_VRING_BASE; 0 or -EINVAL
@@ -113,7 +132,7 @@ struct khx_virtqueue_stats {
 struct khx_virtqueue_ops {
 	const char *name;
 	bool (*num_ok)(unsigned int num);
-	bool (*access_ok)(const struct khx_virtqueue *vq);
+	bool (*addr_ok)(const struct khx_virtqueue *vq);
 	int (*set_base)(struct khx_virtqueue *vq, u32 base);
 	u32 (*get_base)(const struct khx_virtqueue *vq);
 	int (*start)(struct khx_virtqueue *vq);
@@ -161,7 +180,7 @@ struct khx_virtqueue {
 	u64 log_used_gpa;		/* address of @used for the guest */
 	bool log_used;			/* VHOST_VRING_F_LOG */
 	bool is_le;			/* byte order of ring and headers */
-	bool user_be;			/* VHOST_SET_VRING_ENDIAN */
+	bool legacy_le;			/* VHOST_SET_VRING_ENDIAN */
 	u32 busyloop_us;
 	struct eventfd_ctx *call;
 	struct eventfd_ctx *error;
@@ -176,20 +195,16 @@ struct khx_virtqueue {
 	/* The ring format's own state, guarded by @mutex. */
 	u16 next_avail;			/* next slot or index to fetch */
 	u16 next_used;			/* next slot or index to complete at */
-	u16 avail_idx;			/* split: driver's index as last seen */
 	u16 signalled;			/* next_used before the last completion */
 	bool avail_wrap;		/* packed: wrap counters */
 	bool used_wrap;
 	bool notify_on;			/* last told the driver to kick us */
 	bool signal_always;		/* first completion after a start */
 
-	/* Scratch of one batch, guarded by @mutex. */
+	/* Of one batch, guarded by @mutex. */
 	const struct khx_memory_region *region;	/* last hit in @memory */
-	struct vring_desc *descs;	/* KHX_BATCH, either format's */
-	u16 *heads;			/* KHX_BATCH */
-	struct iovec *iov;		/* KHX_IOV_MAX */
-	u64 *gpa;			/* KHX_IOV_MAX */
-	unsigned int nr_iov;
+	struct khx_scratch *scratch;
+	unsigned int nr_iov;		/* used up in @scratch */
 
 	struct khx_virtqueue_stats stats;
 
@@ -250,27 +265,33 @@ static inline void khx_virtqueue_disable_notify(struct khx_virtqueue *vq)
 	vq->ops->disable_notify(vq);
 }
 
-static inline u16 khx16_to_cpu(const struct khx_virtqueue *vq, __virtio16 v)
+/* Inlined even in debug builds: they run inside user access blocks. */
+static __always_inline u16 khx16_to_cpu(const struct khx_virtqueue *vq,
+					__virtio16 v)
 {
 	return __virtio16_to_cpu(vq->is_le, v);
 }
 
-static inline __virtio16 cpu_to_khx16(const struct khx_virtqueue *vq, u16 v)
+static __always_inline __virtio16 cpu_to_khx16(const struct khx_virtqueue *vq,
+						u16 v)
 {
 	return __cpu_to_virtio16(vq->is_le, v);
 }
 
-static inline u32 khx32_to_cpu(const struct khx_virtqueue *vq, __virtio32 v)
+static __always_inline u32 khx32_to_cpu(const struct khx_virtqueue *vq,
+					 __virtio32 v)
 {
 	return __virtio32_to_cpu(vq->is_le, v);
 }
 
-static inline __virtio32 cpu_to_khx32(const struct khx_virtqueue *vq, u32 v)
+static __always_inline __virtio32 cpu_to_khx32(const struct khx_virtqueue *vq,
+						u32 v)
 {
 	return __cpu_to_virtio32(vq->is_le, v);
 }
 
-static inline u64 khx64_to_cpu(const struct khx_virtqueue *vq, __virtio64 v)
+static __always_inline u64 khx64_to_cpu(const struct khx_virtqueue *vq,
+					 __virtio64 v)
 {
 	return __virtio64_to_cpu(vq->is_le, v);
 }

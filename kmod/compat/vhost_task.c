@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vhost_task for kernels before 6.4 (commit e297cd54b3f8 added it there): a
+ * kernel thread that stands in for a thread of the process that creates it.
+ * It uses that process's mm, sits in its cgroups, and charges what it
+ * allocates to its memory cgroup. Unlike a real one it gets no signals: it
+ * lives until it is stopped, hence handle_sigkill() is never called.
+ */
+#include <linux/cgroup.h>
+#include <linux/completion.h>
+#include <linux/err.h>
+#include <linux/kthread.h>
+#include <linux/memcontrol.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/vhost_task.h>
+#include <linux/slab.h>
+
+/**
+ * struct vhost_task - the thread and what it needs of its creator
+ * @fn: does some work, returns false when there is none
+ * @data: for @fn
+ * @thread: the kernel thread, with a reference
+ * @creator: valid until @attached completes
+ * @mm: the creator's, with a user
+ * @attached: the thread has tried to join the creator's cgroups
+ * @error: how that went
+ */
+struct vhost_task {
+	bool (*fn)(void *data);
+	void *data;
+	struct task_struct *thread;
+	struct task_struct *creator;
+	struct mm_struct *mm;
+	struct completion attached;
+	int error;
+};
+
+static void khx_vhost_task_loop(struct vhost_task *vtsk)
+{
+	for (;;) {
+		/* Pairs with the wakeup of vhost_task_wake() and _stop(). */
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (kthread_should_stop())
+			break;
+		if (!vtsk->fn(vtsk->data))
+			schedule();
+	}
+	__set_current_state(TASK_RUNNING);
+}
+
+static int khx_vhost_task_thread(void *arg)
+{
+	struct vhost_task *vtsk = arg;
+	struct mem_cgroup *memcg, *old;
+
+	vtsk->error = cgroup_attach_task_all(vtsk->creator, current);
+	complete(&vtsk->attached);
+
+	kthread_use_mm(vtsk->mm);
+	memcg = get_mem_cgroup_from_mm(vtsk->mm);
+	old = set_active_memcg(memcg);
+
+	khx_vhost_task_loop(vtsk);
+
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
+	kthread_unuse_mm(vtsk->mm);
+	return 0;
+}
+
+void khx_vhost_task_stop(struct vhost_task *vtsk)
+{
+	kthread_stop(vtsk->thread);
+	put_task_struct(vtsk->thread);
+	mmput(vtsk->mm);
+	kfree(vtsk);
+}
+
+void khx_vhost_task_wake(struct vhost_task *vtsk)
+{
+	wake_up_process(vtsk->thread);
+}
+
+/* Creation has started it already: its cgroups decide whether it succeeds. */
+void khx_vhost_task_start(struct vhost_task *vtsk)
+{
+	wake_up_process(vtsk->thread);
+}
+
+struct vhost_task *khx_vhost_task_create(bool (*fn)(void *data),
+					 void (*handle_sigkill)(void *data),
+					 void *data, const char *name)
+{
+	struct task_struct *thread;
+	struct vhost_task *vtsk;
+	int ret;
+
+	vtsk = kzalloc(sizeof(*vtsk), GFP_KERNEL_ACCOUNT);
+	if (!vtsk)
+		return ERR_PTR(-ENOMEM);
+	vtsk->fn = fn;
+	vtsk->data = data;
+	vtsk->creator = current;
+	init_completion(&vtsk->attached);
+
+	ret = -EINVAL;
+	vtsk->mm = get_task_mm(current);
+	if (!vtsk->mm)
+		goto err_mm;
+
+	thread = kthread_create(khx_vhost_task_thread, vtsk, "%s", name);
+	if (IS_ERR(thread)) {
+		ret = PTR_ERR(thread);
+		goto err_thread;
+	}
+	vtsk->thread = get_task_struct(thread);
+
+	wake_up_process(thread);
+	wait_for_completion(&vtsk->attached);
+	if (vtsk->error) {
+		ret = vtsk->error;
+		khx_vhost_task_stop(vtsk);
+		return ERR_PTR(ret);
+	}
+	return vtsk;
+
+err_thread:
+	mmput(vtsk->mm);
+err_mm:
+	kfree(vtsk);
+	return ERR_PTR(ret);
+}

@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: GPL-2.0
+/**
+ * DOC: Devices
+ *
+ * A device is what one open file of a device node is. It belongs to the
+ * process that took it with VHOST_SET_OWNER: only that process may set it up,
+ * its memory is what the rings lie in, and its cgroups pay. Everything user
+ * space asks for is serialized by the device's mutex.
+ *
+ * Whatever ends a device, close, VHOST_RESET_OWNER or the death of the owner
+ * (which closes), goes through khx_device_disown(), in this order:
+ *
+ * 1. detach: the type stops all virtqueues and drops their backends. From
+ *    here on handle() is not called any more; what it had fetched, it has
+ *    completed.
+ * 2. No kick reaches a virtqueue, so that nothing new is queued.
+ * 3. The workers finish what is queued, and end.
+ * 4. Rings, eventfds and memory tables are forgotten.
+ * 5. The owner's mm is let go.
+ */
+#include <linux/eventfd.h>
+#include <linux/export.h>
+#include <linux/lockdep.h>
+#include <linux/sched/mm.h>
+#include <linux/seq_file.h>
+
+#include "core/device.h"
+#include "core/device-internal.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "core/pool.h"
+
+/* All virtqueues at once; under the device's mutex, so in any order. */
+static void khx_device_lock_vqs(struct khx_device *dev)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&dev->mutex);
+	for (i = 0; i < dev->nvqs; i++)
+		mutex_lock_nest_lock(&dev->vqs[i]->mutex, &dev->mutex);
+}
+
+static void khx_device_unlock_vqs(struct khx_device *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < dev->nvqs; i++)
+		mutex_unlock(&dev->vqs[i]->mutex);
+}
+
+static bool khx_device_is_running(struct khx_device *dev)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&dev->mutex);
+	for (i = 0; i < dev->nvqs; i++)
+		if (dev->vqs[i]->backend)
+			return true;
+	return false;
+}
+
+/**
+ * khx_device_check_owner - may the current process set the device up?
+ * @dev: device
+ *
+ * Return: 0, or -EPERM when another process is the owner, or none.
+ */
+int khx_device_check_owner(struct khx_device *dev)
+{
+	lockdep_assert_held(&dev->mutex);
+	return dev->mm && dev->mm == current->mm ? 0 : -EPERM;
+}
+
+/**
+ * khx_device_set_owner - VHOST_SET_OWNER
+ * @dev: device
+ *
+ * Return: 0, -EBUSY when it has an owner, or an error of starting the worker.
+ */
+int khx_device_set_owner(struct khx_device *dev)
+{
+	int ret;
+
+	lockdep_assert_held(&dev->mutex);
+	if (dev->mm)
+		return -EBUSY;
+
+	dev->mm = get_task_mm(current);
+	if (!dev->mm)
+		return -EINVAL;
+	ret = khx_pool_create(dev);
+	if (ret) {
+		khx_pool_destroy(dev);
+		mmput(dev->mm);
+		dev->mm = NULL;
+	}
+	return ret;
+}
+
+static void khx_device_reset_vqs(struct khx_device *dev)
+{
+	struct khx_virtqueue *vq;
+	unsigned int i;
+
+	for (i = 0; i < dev->nvqs; i++) {
+		vq = dev->vqs[i];
+		mutex_lock(&vq->mutex);
+		khx_virtqueue_reset(vq);
+		mutex_unlock(&vq->mutex);
+	}
+}
+
+static void khx_device_stop_kicks(struct khx_device *dev)
+{
+	struct khx_virtqueue *vq;
+	unsigned int i;
+
+	for (i = 0; i < dev->nvqs; i++) {
+		vq = dev->vqs[i];
+		mutex_lock(&vq->mutex);
+		WARN_ON_ONCE(vq->backend);
+		khx_poll_stop(&vq->kick_poll);
+		mutex_unlock(&vq->mutex);
+	}
+}
+
+/**
+ * khx_device_disown - back to a device just opened
+ * @dev: device, owned or not
+ *
+ * The steps are those of the overview above.
+ */
+void khx_device_disown(struct khx_device *dev)
+{
+	lockdep_assert_held(&dev->mutex);
+
+	/* 1. */
+	dev->ops->detach(dev);
+	/* 2. */
+	khx_device_stop_kicks(dev);
+	/* 3. */
+	khx_pool_destroy(dev);
+	/* 4. */
+	khx_device_reset_vqs(dev);
+	khx_memory_put(dev->memory);
+	dev->memory = NULL;
+	dev->log_base = NULL;
+	if (dev->log_event)
+		eventfd_ctx_put(dev->log_event);
+	dev->log_event = NULL;
+	dev->features = 0;
+	/* 5. */
+	if (dev->mm)
+		mmput(dev->mm);
+	dev->mm = NULL;
+}
+
+static bool khx_device_log_ok(struct khx_device *dev, void __user *log_base)
+{
+	unsigned int i;
+
+	for (i = 0; i < dev->nvqs; i++)
+		if (dev->vqs[i]->backend &&
+		    !khx_virtqueue_log_ok(dev->vqs[i], log_base))
+			return false;
+	return true;
+}
+
+/**
+ * khx_device_set_features - VHOST_SET_FEATURES
+ * @dev: device
+ * @features: what the driver acknowledged
+ *
+ * While a ring runs only VHOST_F_LOG_ALL may change, as migration needs it.
+ *
+ * Return: 0, or
+ * * -EOPNOTSUPP - a feature that was not offered
+ * * -EINVAL     - a packed ring without VIRTIO_F_VERSION_1
+ * * -EBUSY      - a ring runs
+ * * -EFAULT     - logging, and the log cannot cover the guest's memory
+ */
+int khx_device_set_features(struct khx_device *dev, u64 features)
+{
+	u64 changed = features ^ dev->features;
+	unsigned int i;
+	int ret = 0;
+
+	lockdep_assert_held(&dev->mutex);
+	if (features & ~dev->ops->features)
+		return -EOPNOTSUPP;
+	if (features & BIT_ULL(VIRTIO_F_RING_PACKED) &&
+	    !(features & BIT_ULL(VIRTIO_F_VERSION_1)))
+		return -EINVAL;
+	if (khx_device_is_running(dev)) {
+		if (changed & ~BIT_ULL(VHOST_F_LOG_ALL))
+			return -EBUSY;
+		if (features & BIT_ULL(VHOST_F_LOG_ALL) &&
+		    (!dev->log_base ||
+		     !khx_log_access_ok(dev->log_base,
+					khx_memory_end(dev->memory))))
+			return -EFAULT;
+	}
+
+	khx_device_lock_vqs(dev);
+	dev->features = features;
+	for (i = 0; i < dev->nvqs; i++)
+		khx_virtqueue_set_features(dev->vqs[i], features);
+	if (dev->ops->set_features)
+		dev->ops->set_features(dev, features);
+	khx_device_unlock_vqs(dev);
+	return ret;
+}
+
+/* Have all rings looked at, after something that may have cured a fault. */
+static void khx_device_queue(struct khx_device *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < dev->nvqs; i++)
+		khx_virtqueue_queue(dev->vqs[i]);
+}
+
+/**
+ * khx_device_set_memory - VHOST_SET_MEM_TABLE
+ * @dev: device, rings may run
+ * @table: user space's
+ *
+ * Return: 0, -EFAULT when a ring logs and the log cannot cover the memory, or
+ * the error of khx_memory_create(). The old table stays on errors.
+ */
+int khx_device_set_memory(struct khx_device *dev,
+			  const struct vhost_memory __user *table)
+{
+	struct khx_memory *memory;
+	unsigned int i;
+
+	lockdep_assert_held(&dev->mutex);
+	memory = khx_memory_create(table);
+	if (IS_ERR(memory))
+		return PTR_ERR(memory);
+
+	if (khx_device_is_running(dev) &&
+	    dev->features & BIT_ULL(VHOST_F_LOG_ALL) &&
+	    !khx_log_access_ok(dev->log_base, khx_memory_end(memory))) {
+		khx_memory_put(memory);
+		return -EFAULT;
+	}
+
+	khx_device_lock_vqs(dev);
+	for (i = 0; i < dev->nvqs; i++)
+		khx_virtqueue_set_memory(dev->vqs[i], memory);
+	khx_device_unlock_vqs(dev);
+
+	khx_memory_put(dev->memory);
+	dev->memory = memory;
+	khx_device_queue(dev);
+	return 0;
+}
+
+/**
+ * khx_device_set_log_base - VHOST_SET_LOG_BASE
+ * @dev: device, rings may run
+ * @base: user address of the bitmap, any alignment
+ *
+ * Return: 0, or -EFAULT when a running ring could not log there.
+ */
+int khx_device_set_log_base(struct khx_device *dev, u64 base)
+{
+	void __user *log_base = (void __user *)(unsigned long)base;
+	unsigned int i;
+
+	lockdep_assert_held(&dev->mutex);
+	if (base != (unsigned long)base || !khx_device_log_ok(dev, log_base))
+		return -EFAULT;
+
+	khx_device_lock_vqs(dev);
+	dev->log_base = log_base;
+	for (i = 0; i < dev->nvqs; i++)
+		dev->vqs[i]->log_base = log_base;
+	khx_device_unlock_vqs(dev);
+	return 0;
+}
+
+/**
+ * khx_device_set_log_event - VHOST_SET_LOG_FD
+ * @dev: device
+ * @event: eventfd to signal when something was logged, or NULL; its reference
+ *         passes to the device
+ */
+void khx_device_set_log_event(struct khx_device *dev,
+			      struct eventfd_ctx *event)
+{
+	unsigned int i;
+
+	khx_device_lock_vqs(dev);
+	swap(event, dev->log_event);
+	for (i = 0; i < dev->nvqs; i++)
+		dev->vqs[i]->log_event = dev->log_event;
+	khx_device_unlock_vqs(dev);
+	if (event)
+		eventfd_ctx_put(event);
+}
+
+static void khx_device_show_vq(struct khx_virtqueue *vq, struct seq_file *m)
+{
+	const struct khx_virtqueue_stats *stats = &vq->stats;
+
+	mutex_lock(&vq->mutex);
+	seq_printf(m, "queue-%u:\t%s num %u avail %u used %u %s\n", vq->index,
+		   vq->ops->name, vq->num, vq->next_avail, vq->next_used,
+		   vq->fault ?: vq->backend ? "running" : "stopped");
+	mutex_unlock(&vq->mutex);
+	seq_printf(m, "queue-%u-stats:\tkicks %llu signals %llu signals_suppressed %llu chains %llu descs %llu bytes %llu batches %llu errors %llu\n",
+		   vq->index, stats->kicks, stats->signals,
+		   stats->signals_suppressed, stats->chains, stats->descs,
+		   stats->bytes, stats->batches, stats->errors);
+}
+
+/**
+ * khx_device_show - what /proc/PID/fdinfo/FD tells of a device
+ * @dev: device
+ * @m: where to write
+ *
+ * Context: Process context. May sleep.
+ */
+void khx_device_show(struct khx_device *dev, struct seq_file *m)
+{
+	struct khx_worker *worker;
+	unsigned long id;
+	unsigned int i;
+
+	mutex_lock(&dev->mutex);
+	seq_printf(m, "khx-type:\t%s\n", dev->ops->name);
+	seq_printf(m, "khx-features:\t%#llx\n", dev->features);
+	xa_for_each(&dev->workers, id, worker)
+		seq_printf(m, "khx-worker:\t%lu pid %d\n", id,
+			   khx_worker_pid(worker));
+	for (i = 0; i < dev->nvqs; i++)
+		khx_device_show_vq(dev->vqs[i], m);
+	mutex_unlock(&dev->mutex);
+}
+EXPORT_SYMBOL_GPL(khx_device_show);
+
+/**
+ * khx_device_flush - wait until the workers have done what they had to do
+ * @dev: device
+ *
+ * Context: Under the device's mutex but no virtqueue's. May sleep.
+ */
+void khx_device_flush(struct khx_device *dev)
+{
+	struct khx_worker *worker;
+	unsigned long id;
+
+	lockdep_assert_held(&dev->mutex);
+	xa_for_each(&dev->workers, id, worker)
+		khx_worker_flush(worker);
+}
+EXPORT_SYMBOL_GPL(khx_device_flush);
+
+/**
+ * khx_device_init - set up a device that was just opened
+ * @dev: zeroed device
+ * @ops: its type
+ * @vqs: its virtqueues, zeroed; the array stays with the caller
+ * @nvqs: how many
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int khx_device_init(struct khx_device *dev, const struct khx_device_ops *ops,
+		    struct khx_virtqueue **vqs, unsigned int nvqs)
+{
+	unsigned int i;
+	int ret;
+
+	mutex_init(&dev->mutex);
+	xa_init_flags(&dev->workers, XA_FLAGS_ALLOC);
+	dev->ops = ops;
+	dev->vqs = vqs;
+	dev->nvqs = nvqs;
+
+	for (i = 0; i < nvqs; i++) {
+		ret = khx_virtqueue_init(vqs[i], dev, i);
+		if (ret)
+			goto err_vq;
+	}
+	return 0;
+
+err_vq:
+	while (i--)
+		khx_virtqueue_destroy(vqs[i]);
+	mutex_destroy(&dev->mutex);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(khx_device_init);
+
+/**
+ * khx_device_destroy - end a device
+ * @dev: device nobody else can reach any more
+ *
+ * Context: Process context. May sleep. Once it returns, no code of the type
+ * is called any more.
+ */
+void khx_device_destroy(struct khx_device *dev)
+{
+	unsigned int i;
+
+	mutex_lock(&dev->mutex);
+	khx_device_disown(dev);
+	mutex_unlock(&dev->mutex);
+
+	for (i = 0; i < dev->nvqs; i++)
+		khx_virtqueue_destroy(dev->vqs[i]);
+	xa_destroy(&dev->workers);
+	mutex_destroy(&dev->mutex);
+}
+EXPORT_SYMBOL_GPL(khx_device_destroy);

@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: GPL-2.0
+/**
+ * DOC: Virtqueues
+ *
+ * A virtqueue is set up by its owner with the vring ioctls, started with a
+ * backend, and served by a worker until it is stopped. Serving means: fetch a
+ * batch of chains, move their data, complete the batch. What the two ring
+ * formats do differently is behind struct khx_virtqueue_ops; everything that
+ * is said here holds for both.
+ *
+ * The driver is not trusted. Whatever it can break is noticed while a chain
+ * is fetched; khx_virtqueue_fail() then marks the queue faulty, signals the
+ * owner's error eventfd, and from there on kicks are ignored: a broken ring
+ * costs nothing. The mark goes with the next thing the owner does about it, a
+ * new memory table, new ring addresses or a restart.
+ *
+ * Locks: the device's mutex, then the virtqueue's. A worker takes only the
+ * latter. The kick eventfd's wait queue lock is outermost in the wakeup
+ * path, which takes none of them: it queues work under RCU.
+ */
+#include <linux/eventfd.h>
+#include <linux/export.h>
+#include <linux/file.h>
+#include <linux/lockdep.h>
+#include <linux/printk.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/virtio_byteorder.h>
+#include <uapi/linux/vhost_types.h>
+#include <uapi/linux/virtio_config.h>
+
+#include "core/device.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "core/ring.h"
+
+/**
+ * khx_virtqueue_fail - stop serving a queue that cannot be served
+ * @vq: virtqueue
+ * @err: negative errno
+ * @check: which check failed, a string constant
+ *
+ * Only the first fault counts; the owner sees it once.
+ *
+ * Context: Under the virtqueue's mutex.
+ * Return: @err
+ */
+int khx_virtqueue_fail(struct khx_virtqueue *vq, int err, const char *check)
+{
+	lockdep_assert_held(&vq->mutex);
+
+	if (vq->fault)
+		return err;
+	vq->fault = check;
+	vq->stats.errors++;
+	pr_debug_ratelimited("khx: queue %u: %s (%d)\n", vq->index, check, err);
+	if (vq->error)
+		eventfd_signal(vq->error);
+	return err;
+}
+EXPORT_SYMBOL_GPL(khx_virtqueue_fail);
+
+static void khx_virtqueue_set_order(struct khx_virtqueue *vq)
+{
+	vq->is_le = vq->legacy_le ||
+		    khx_virtqueue_has_feature(vq, VIRTIO_F_VERSION_1);
+}
+
+/* A new format starts from its own fresh state. */
+static void khx_virtqueue_set_ops(struct khx_virtqueue *vq,
+				  const struct khx_virtqueue_ops *ops)
+{
+	if (vq->ops == ops)
+		return;
+	vq->ops = ops;
+	ops->set_base(vq, ops == &khx_packed_ops ?
+		      BIT(VRING_PACKED_EVENT_F_WRAP_CTR) : 0);
+}
+
+/**
+ * khx_virtqueue_set_features - what was negotiated
+ * @vq: virtqueue
+ * @features: checked by the device
+ *
+ * Context: Under the device's and the virtqueue's mutex.
+ */
+void khx_virtqueue_set_features(struct khx_virtqueue *vq, u64 features)
+{
+	lockdep_assert_held(&vq->mutex);
+
+	vq->features = features;
+	khx_virtqueue_set_order(vq);
+	khx_virtqueue_set_ops(vq, khx_virtqueue_has_feature(vq,
+				VIRTIO_F_RING_PACKED) ?
+			      &khx_packed_ops : &khx_split_ops);
+}
+
+/**
+ * khx_virtqueue_set_memory - use another memory table
+ * @vq: virtqueue
+ * @memory: table; a reference is taken
+ *
+ * Context: Under the device's and the virtqueue's mutex.
+ */
+void khx_virtqueue_set_memory(struct khx_virtqueue *vq,
+			      struct khx_memory *memory)
+{
+	lockdep_assert_held(&vq->mutex);
+
+	khx_memory_put(vq->memory);
+	vq->memory = khx_memory_get(memory);
+	vq->region = NULL;
+	vq->fault = NULL;
+}
+
+/* Could the used area, or the device's event area, be logged? */
+static bool khx_virtqueue_log_used_ok(const struct khx_virtqueue *vq,
+				      void __user *log_base)
+{
+	u64 len = sizeof(struct vring_used) + sizeof(__virtio16) +
+		  (u64)vq->num * sizeof(struct vring_used_elem);
+
+	return !vq->log_used ||
+	       (log_base && vq->log_used_gpa + len > vq->log_used_gpa &&
+		khx_log_access_ok(log_base, vq->log_used_gpa + len - 1));
+}
+
+/**
+ * khx_virtqueue_log_ok - can this queue log to that bitmap?
+ * @vq: virtqueue, its features, memory and addresses set
+ * @log_base: bitmap or NULL
+ *
+ * Context: Under the device's and the virtqueue's mutex.
+ */
+bool khx_virtqueue_log_ok(struct khx_virtqueue *vq, void __user *log_base)
+{
+	if (!khx_virtqueue_has_feature(vq, VHOST_F_LOG_ALL) && !vq->log_used)
+		return true;
+	return log_base &&
+	       khx_log_access_ok(log_base, khx_memory_end(vq->memory)) &&
+	       khx_virtqueue_log_used_ok(vq, log_base);
+}
+
+/**
+ * khx_virtqueue_start - begin to serve a virtqueue
+ * @vq: virtqueue, not running
+ * @backend: what the device's handle() will serve it with; not NULL
+ *
+ * The queue is served once at once: the driver may have been faster.
+ *
+ * Context: Owner's task, under the device's and the virtqueue's mutex.
+ * Return: 0; -EFAULT when the ring is not set up or not accessible, -EINVAL
+ * when its size or base does not fit its format.
+ */
+int khx_virtqueue_start(struct khx_virtqueue *vq, void *backend)
+{
+	int ret;
+
+	lockdep_assert_held(&vq->mutex);
+
+	if (!vq->num)
+		return -EFAULT;
+	if (!vq->ops->num_ok(vq->num))
+		return -EINVAL;
+	if (!vq->ops->addr_ok(vq) || !khx_virtqueue_log_ok(vq, vq->log_base))
+		return -EFAULT;
+
+	ret = vq->ops->start(vq);
+	if (ret)
+		return ret;
+
+	vq->signalled = vq->next_used;
+	vq->signal_always = true;
+	vq->fault = NULL;
+	vq->backend = backend;
+	khx_virtqueue_queue(vq);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(khx_virtqueue_start);
+
+/**
+ * khx_virtqueue_stop - stop to serve a virtqueue
+ * @vq: virtqueue, running or not
+ *
+ * Nothing is in flight afterwards if the backend completes what it fetched
+ * before it lets go of the mutex; others wait for their own requests first.
+ *
+ * Context: Under the virtqueue's mutex.
+ * Return: the backend it had, or NULL.
+ */
+void *khx_virtqueue_stop(struct khx_virtqueue *vq)
+{
+	void *backend = vq->backend;
+
+	lockdep_assert_held(&vq->mutex);
+	vq->backend = NULL;
+	return backend;
+}
+EXPORT_SYMBOL_GPL(khx_virtqueue_stop);
+
+/**
+ * khx_virtqueue_queue - have a virtqueue served by its worker
+ * @vq: virtqueue
+ *
+ * Context: Any, also with interrupts off.
+ */
+void khx_virtqueue_queue(struct khx_virtqueue *vq)
+{
+	struct khx_worker *worker;
+
+	rcu_read_lock();
+	worker = rcu_dereference(vq->worker);
+	if (likely(worker))
+		khx_worker_queue(worker, &vq->work);
+	rcu_read_unlock();
+}
+EXPORT_SYMBOL_GPL(khx_virtqueue_queue);
+
+static void khx_virtqueue_work(struct khx_work *work)
+{
+	struct khx_virtqueue *vq = container_of(work, struct khx_virtqueue,
+						work);
+
+	mutex_lock(&vq->mutex);
+	if (likely(khx_virtqueue_is_running(vq)))
+		vq->dev->ops->handle(vq);
+	mutex_unlock(&vq->mutex);
+}
+
+/**
+ * khx_virtqueue_fetch - take new chains from the driver
+ * @vq: virtqueue, running
+ * @chains: where to describe them
+ * @max: how many at most; up to KHX_BATCH are useful
+ *
+ * Ends the life of what the last fetch returned.
+ *
+ * Context: Under the virtqueue's mutex, in the owner's mm. May sleep on a
+ * page fault.
+ * Return: how many, 0 when there are none, negative errno when the ring is
+ * broken: nothing will come until the owner has done something about it.
+ */
+int khx_virtqueue_fetch(struct khx_virtqueue *vq, struct khx_chain *chains,
+			unsigned int max)
+{
+	lockdep_assert_held(&vq->mutex);
+
+	vq->nr_iov = 0;
+	if (unlikely(vq->fault))
+		return -EIO;
+	return vq->ops->fetch(vq, chains, min_t(unsigned int, max, KHX_BATCH));
+}
+EXPORT_SYMBOL_GPL(khx_virtqueue_fetch);
+
+/**
+ * khx_virtqueue_rewind - give chains back, as if never fetched
+ * @vq: virtqueue
+ * @chains: the last @n chains of the last fetch
+ * @n: how many
+ *
+ * Context: Under the virtqueue's mutex.
+ */
+void khx_virtqueue_rewind(struct khx_virtqueue *vq,
+			  const struct khx_chain *chains, unsigned int n)
+{
+	unsigned int i, nr_slots = 0;
+
+	lockdep_assert_held(&vq->mutex);
+	for (i = 0; i < n; i++)
+		nr_slots += chains[i].nr_slots;
+	vq->ops->rewind(vq, n, nr_slots);
+}
+EXPORT_SYMBOL_GPL(khx_virtqueue_rewind);
+
+/* Dirty log: the bytes that the device wrote into one chain. */
+static int khx_virtqueue_log_chain(struct khx_virtqueue *vq,
+				   const struct khx_chain *chain)
+{
+	unsigned int i = chain->nr_out, end = i + chain->nr_in;
+	size_t len = chain->written, size;
+	int ret = 0;
+
+	for (; i < end && len && !ret; i++, len -= size) {
+		size = min(len, chain->iov[i].iov_len);
+		ret = khx_log_write(vq->log_base, chain->gpa[i], size);
+	}
+	return ret;
+}
+
+static int khx_virtqueue_log(struct khx_virtqueue *vq,
+			     const struct khx_chain *chains, unsigned int n)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < n && !ret; i++)
+		ret = khx_virtqueue_log_chain(vq, &chains[i]);
+	return ret;
+}
+
+/**
+ * khx_ring_log_used - dirty log: a write to the area at @vq->used
+ * @vq: virtqueue
+ * @offset: from the start of the area
+ * @len: bytes, may be 0
+ *
+ * Return: 0 or -EFAULT.
+ */
+int khx_ring_log_used(struct khx_virtqueue *vq, u64 offset, u64 len)
+{
+	if (likely(!vq->log_used))
+		return 0;
+	return khx_log_write(vq->log_base, vq->log_used_gpa + offset, len);
+}
+
+/* Tell the driver of the last completion, unless it wants no interrupt. */
+static void khx_virtqueue_signal(struct khx_virtqueue *vq)
+{
+	if (!vq->ops->need_signal(vq)) {
+		vq->stats.signals_suppressed++;
+		return;
+	}
+	vq->signal_always = false;
+	vq->stats.signals++;
+	if (vq->call)
+		eventfd_signal(vq->call);
+}
+
+/**
+ * khx_virtqueue_complete - return chains to the driver
+ * @vq: virtqueue
+ * @chains: any fetched and not yet completed, in any order, @written set
+ * @n: how many, at most KHX_BATCH; 0 does nothing
+ *
+ * Logs what was written, publishes all with one barrier, and interrupts the
+ * driver if it wants that for one of them.
+ *
+ * Context: Under the virtqueue's mutex, in the owner's mm. May sleep on a
+ * page fault.
+ */
+void khx_virtqueue_complete(struct khx_virtqueue *vq,
+			    const struct khx_chain *chains, unsigned int n)
+{
+	int ret = 0;
+
+	lockdep_assert_held(&vq->mutex);
+	if (!n)
+		return;
+
+	if (unlikely(khx_virtqueue_has_feature(vq, VHOST_F_LOG_ALL)))
+		ret = khx_virtqueue_log(vq, chains, n);
+	if (!ret)
+		ret = vq->ops->complete(vq, chains, n);
+	if (unlikely(ret)) {
+		khx_virtqueue_fail(vq, ret, "used ring or log not writable");
+		return;
+	}
+	if (unlikely(vq->log_event && (vq->log_used || vq->features &
+				       BIT_ULL(VHOST_F_LOG_ALL))))
+		eventfd_signal(vq->log_event);
+
+	vq->stats.batches++;
+	vq->stats.chains += n;
+	khx_virtqueue_signal(vq);
+}
+EXPORT_SYMBOL_GPL(khx_virtqueue_complete);
+
+/**
+ * khx_virtqueue_reset - back to what it was before it had an owner
+ * @vq: virtqueue, not running, its kick poll stopped and its worker idle
+ *
+ * Context: Under the device's and the virtqueue's mutex.
+ */
+void khx_virtqueue_reset(struct khx_virtqueue *vq)
+{
+	lockdep_assert_held(&vq->mutex);
+
+	if (vq->call)
+		eventfd_ctx_put(vq->call);
+	if (vq->error)
+		eventfd_ctx_put(vq->error);
+	if (vq->kick)
+		fput(vq->kick);
+	vq->call = NULL;
+	vq->error = NULL;
+	vq->kick = NULL;
+	vq->log_event = NULL;
+
+	vq->num = 0;
+	vq->desc = NULL;
+	vq->avail = NULL;
+	vq->used = NULL;
+	vq->log_base = NULL;
+	vq->log_used_gpa = 0;
+	vq->log_used = false;
+	vq->busyloop_us = 0;
+	vq->legacy_le = virtio_legacy_is_little_endian();
+	khx_virtqueue_set_memory(vq, NULL);
+	vq->ops = NULL;
+	khx_virtqueue_set_features(vq, 0);
+}
+
+/**
+ * khx_virtqueue_init - set up a virtqueue of a new device
+ * @vq: zeroed virtqueue
+ * @dev: its device
+ * @index: its number there
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int khx_virtqueue_init(struct khx_virtqueue *vq, struct khx_device *dev,
+		       unsigned int index)
+{
+	vq->scratch = kvmalloc(sizeof(*vq->scratch), GFP_KERNEL_ACCOUNT);
+	if (!vq->scratch)
+		return -ENOMEM;
+
+	mutex_init(&vq->mutex);
+	vq->dev = dev;
+	vq->index = index;
+	khx_work_init(&vq->work, khx_virtqueue_work);
+	khx_poll_init(&vq->kick_poll, vq, EPOLLIN, &vq->stats.kicks);
+
+	mutex_lock(&vq->mutex);
+	khx_virtqueue_reset(vq);
+	mutex_unlock(&vq->mutex);
+	return 0;
+}
+
+/* The mirror of khx_virtqueue_init(), after khx_virtqueue_reset(). */
+void khx_virtqueue_destroy(struct khx_virtqueue *vq)
+{
+	mutex_destroy(&vq->mutex);
+	kvfree(vq->scratch);
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0
+/**
+ * DOC: Workers
+ *
+ * A worker is a thread that serves virtqueues for one owner: it runs in the
+ * owner's mm and is charged to the owner's cgroups, memory, CPU and I/O. It
+ * is a vhost_task, a thread of the owner's own process where the kernel has
+ * them.
+ *
+ * Work is queued lock-free from any context, under RCU, and at most once: a
+ * work that is queued again while it runs runs again. A worker dies by
+ * khx_worker_destroy(), or with its process. In the latter case
+ * khx_worker_killed() closes the queue, waits for those who are just adding
+ * to it, and runs what is left; later works are refused, which is all right,
+ * since the process that could make use of them is gone.
+ */
+#include <linux/completion.h>
+#include <linux/err.h>
+#include <linux/export.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/sched/task.h>
+#include <linux/sched/vhost_task.h>
+#include <linux/slab.h>
+
+#include "core/worker.h"
+
+#define KHX_WORK_QUEUED	0
+
+/**
+ * struct khx_worker - a thread and its queue
+ * @works: what is to be done, last first
+ * @task: the thread as vhost_task knows it
+ * @thread: the thread, with a reference
+ * @id: the number user space knows it by
+ * @killed: set when the thread no longer looks at @works
+ */
+struct khx_worker {
+	struct llist_head works;
+	struct vhost_task *task;
+	struct task_struct *thread;
+	u32 id;
+	bool killed;
+};
+
+/* Wait for everything that is queued by now. */
+struct khx_worker_flush {
+	struct khx_work work;
+	struct khx_worker *worker;
+	struct completion done;
+};
+
+/**
+ * khx_work_init - prepare a work
+ * @work: to be set up
+ * @fn: what it does
+ */
+void khx_work_init(struct khx_work *work, khx_work_fn fn)
+{
+	work->fn = fn;
+	work->flags = 0;
+}
+
+/* One round: all that is queued. Returns whether there was anything. */
+static bool khx_worker_run(void *data)
+{
+	struct khx_worker *worker = data;
+	struct khx_work *work, *next;
+	struct llist_node *node;
+
+	node = llist_del_all(&worker->works);
+	if (!node)
+		return false;
+
+	__set_current_state(TASK_RUNNING);
+	node = llist_reverse_order(node);
+	/* Off the list before it can be queued again. */
+	smp_wmb();
+	llist_for_each_entry_safe(work, next, node, node) {
+		clear_bit(KHX_WORK_QUEUED, &work->flags);
+		work->fn(work);
+		cond_resched();
+	}
+	return true;
+}
+
+/* The owner's process is dying, and its threads with it. */
+static void khx_worker_killed(void *data)
+{
+	struct khx_worker *worker = data;
+
+	WRITE_ONCE(worker->killed, true);
+	synchronize_rcu();
+	while (khx_worker_run(worker))
+		;
+}
+
+/**
+ * khx_worker_queue - have a work done
+ * @worker: worker
+ * @work: work, maybe queued already
+ *
+ * Context: Any, under rcu_read_lock().
+ * Return: false when the worker's process is dead and nothing will be done.
+ */
+bool khx_worker_queue(struct khx_worker *worker, struct khx_work *work)
+{
+	if (unlikely(READ_ONCE(worker->killed)))
+		return false;
+	if (!test_and_set_bit(KHX_WORK_QUEUED, &work->flags)) {
+		llist_add(&work->node, &worker->works);
+		vhost_task_wake(worker->task);
+	}
+	return true;
+}
+
+static void khx_worker_flush_work(struct khx_work *work)
+{
+	struct khx_worker_flush *flush =
+		container_of(work, struct khx_worker_flush, work);
+
+	if (!flush->worker->thread)
+		flush->worker->thread = get_task_struct(current);
+	complete(&flush->done);
+}
+
+/**
+ * khx_worker_flush - wait until all that was queued before has been done
+ * @worker: worker
+ *
+ * Context: Process context, without any mutex that a work takes. May sleep.
+ */
+void khx_worker_flush(struct khx_worker *worker)
+{
+	struct khx_worker_flush flush = { .worker = worker };
+	bool queued;
+
+	khx_work_init(&flush.work, khx_worker_flush_work);
+	init_completion(&flush.done);
+
+	rcu_read_lock();
+	queued = khx_worker_queue(worker, &flush.work);
+	rcu_read_unlock();
+	if (queued)
+		wait_for_completion(&flush.done);
+}
+
+/**
+ * khx_worker_has_work - is anything waiting?
+ * @worker: worker
+ *
+ * For works that poll: they should make room.
+ */
+bool khx_worker_has_work(const struct khx_worker *worker)
+{
+	return !llist_empty(&worker->works);
+}
+EXPORT_SYMBOL_GPL(khx_worker_has_work);
+
+/* The number user space knows it by. */
+u32 khx_worker_id(const struct khx_worker *worker)
+{
+	return worker->id;
+}
+
+/* The thread's id in the initial namespace, 0 if it died at birth. */
+pid_t khx_worker_pid(const struct khx_worker *worker)
+{
+	return worker->thread ? task_pid_nr(worker->thread) : 0;
+}
+
+/**
+ * khx_worker_create - start a worker for the current process
+ * @id: number for user space
+ *
+ * Context: Process context of the owner. May sleep.
+ * Return: the worker or an ERR_PTR.
+ */
+struct khx_worker *khx_worker_create(u32 id)
+{
+	char name[TASK_COMM_LEN];
+	struct khx_worker *worker;
+
+	worker = kzalloc(sizeof(*worker), GFP_KERNEL_ACCOUNT);
+	if (!worker)
+		return ERR_PTR(-ENOMEM);
+	init_llist_head(&worker->works);
+	worker->id = id;
+
+	snprintf(name, sizeof(name), "khx-%d", current->pid);
+	worker->task = vhost_task_create(khx_worker_run, khx_worker_killed,
+					 worker, name);
+	if (IS_ERR_OR_NULL(worker->task)) {
+		int ret = worker->task ? PTR_ERR(worker->task) : -ENOMEM;
+
+		kfree(worker);
+		return ERR_PTR(ret);
+	}
+	vhost_task_start(worker->task);
+
+	/* The first flush tells us the thread. */
+	khx_worker_flush(worker);
+	return worker;
+}
+
+/**
+ * khx_worker_destroy - end a worker
+ * @worker: nobody can find it any more, a grace period ago
+ *
+ * Context: Process context, without any mutex that a work takes. May sleep.
+ */
+void khx_worker_destroy(struct khx_worker *worker)
+{
+	khx_worker_flush(worker);
+	vhost_task_stop(worker->task);
+	WARN_ON_ONCE(!llist_empty(&worker->works));
+	if (worker->thread)
+		put_task_struct(worker->thread);
+	kfree(worker);
+}
