@@ -91,10 +91,10 @@ static u32 khx_packed_get_base(const struct khx_virtqueue *vq)
 static int khx_packed_put_event(struct khx_virtqueue *vq, u16 flags)
 {
 	struct vring_packed_desc_event __user *event = vq->used;
-	u16 off_wrap = vq->next_avail;
+	u16 off_wrap = vq->seen;
 
 	if (flags == VRING_PACKED_EVENT_FLAG_DESC) {
-		if (vq->avail_wrap)
+		if (vq->seen_wrap)
 			off_wrap |= KHX_PACKED_WRAP;
 		if (put_user(cpu_to_le16(off_wrap), &event->off_wrap))
 			return -EFAULT;
@@ -106,10 +106,21 @@ static int khx_packed_put_event(struct khx_virtqueue *vq, u16 flags)
 	return khx_ring_log_used(vq, 0, sizeof(*event));
 }
 
+/* Slots that were fetched and not completed; above @vq->num for a bad base. */
+static unsigned int khx_packed_in_flight(const struct khx_virtqueue *vq)
+{
+	unsigned int lap = vq->avail_wrap != vq->used_wrap ? vq->num : 0;
+
+	return lap + vq->next_avail - vq->next_used;
+}
+
 static int khx_packed_start(struct khx_virtqueue *vq)
 {
-	if (vq->next_avail >= vq->num || vq->next_used >= vq->num)
+	if (vq->next_avail >= vq->num || vq->next_used >= vq->num ||
+	    khx_packed_in_flight(vq) > vq->num)
 		return -EINVAL;
+	vq->seen = vq->next_avail;
+	vq->seen_wrap = vq->avail_wrap;
 	vq->notify_on = true;
 	return khx_packed_put_event(vq, VRING_PACKED_EVENT_FLAG_ENABLE);
 }
@@ -143,9 +154,8 @@ static int khx_packed_read(struct khx_virtqueue *vq, unsigned int max)
 		if (!chained && !khx_packed_is_avail(flags, wrap))
 			break;
 		chained = flags & VRING_DESC_F_NEXT;
-		/* Flags within a chain are valid after those of its head. */
 		if (unlikely(chained))
-			smp_rmb();
+			smp_rmb();	/* flags within are valid after it */
 	}
 	/* That they are available before what they say; pairs with driver's. */
 	smp_rmb();
@@ -223,10 +233,14 @@ khx_packed_desc(struct khx_virtqueue *vq, unsigned int i, unsigned int n,
 	return room;
 }
 
-/* The chain that starts @i slots from the next one; @n slots were read. */
+/*
+ * The chain that starts @i slots from the next one; @n slots were read. The
+ * slots in flight bound it: a chain through them would never end.
+ */
 static int khx_packed_chain(struct khx_virtqueue *vq, struct khx_chain *chain,
 			    unsigned int i, unsigned int n)
 {
+	unsigned int max = vq->num - khx_packed_in_flight(vq) - i;
 	const struct vring_packed_desc *desc;
 	struct vring_packed_desc room;
 	unsigned int slots = 0;
@@ -235,7 +249,7 @@ static int khx_packed_chain(struct khx_virtqueue *vq, struct khx_chain *chain,
 
 	khx_chain_init(vq, chain);
 	do {
-		if (slots == vq->num)
+		if (unlikely(slots == max))
 			return khx_virtqueue_fail(vq, -EINVAL,
 						  "chain longer than ring");
 		desc = khx_packed_desc(vq, i + slots++, n, &room);
@@ -279,6 +293,7 @@ static int khx_packed_fetch(struct khx_virtqueue *vq, struct khx_chain *chains,
 	unsigned int i, slots = 0;
 	int n, ret = 0;
 
+	max = min(max, vq->num - khx_packed_in_flight(vq));
 	n = khx_packed_read(vq, max);
 	if (n <= 0)
 		return n;
@@ -292,6 +307,8 @@ static int khx_packed_fetch(struct khx_virtqueue *vq, struct khx_chain *chains,
 		slots += chains[i].nr_slots;
 	}
 	khx_packed_advance(vq, &vq->next_avail, &vq->avail_wrap, slots);
+	vq->seen = vq->next_avail;
+	vq->seen_wrap = vq->avail_wrap;
 	return i ?: ret;
 }
 
@@ -361,6 +378,7 @@ static int khx_packed_complete(struct khx_virtqueue *vq,
 		}
 		khx_packed_advance(vq, &slot, &wrap, chains[i].nr_slots);
 	}
+	/* All others before the first one's flags. */
 	smp_wmb();
 	flags = khx_packed_used_flags(vq->used_wrap, chains[0].written);
 	unsafe_put_user(cpu_to_le16(flags), &first->flags, err_fault);
@@ -377,15 +395,21 @@ err_fault:
 	return -EFAULT;
 }
 
-static bool khx_packed_is_empty(struct khx_virtqueue *vq)
+/* Has the driver published nothing at @slot? */
+static bool khx_packed_ends_at(struct khx_virtqueue *vq, u16 slot, bool wrap)
 {
 	const struct vring_packed_desc __user *ring = vq->desc;
 	__le16 flags;
 
 	/* What cannot be read is for a fetch to complain about. */
-	if (get_user(flags, &ring[vq->next_avail].flags))
+	if (get_user(flags, &ring[slot].flags))
 		return false;
-	return !khx_packed_is_avail(le16_to_cpu(flags), vq->avail_wrap);
+	return !khx_packed_is_avail(le16_to_cpu(flags), wrap);
+}
+
+static bool khx_packed_is_empty(struct khx_virtqueue *vq)
+{
+	return khx_packed_ends_at(vq, vq->next_avail, vq->avail_wrap);
 }
 
 /* Is the driver's event among the slots that the last completion passed? */
@@ -442,7 +466,7 @@ static void khx_packed_set_event(struct khx_virtqueue *vq, u16 flags)
 
 static bool khx_packed_enable_notify(struct khx_virtqueue *vq)
 {
-	/* The event must follow next_avail even if it is on already. */
+	/* The event must follow the fetches even if it is on already. */
 	if (khx_virtqueue_has_feature(vq, VIRTIO_RING_F_EVENT_IDX))
 		khx_packed_set_event(vq, VRING_PACKED_EVENT_FLAG_DESC);
 	else if (!vq->notify_on)
@@ -454,7 +478,8 @@ static bool khx_packed_enable_notify(struct khx_virtqueue *vq)
 	 * or it sees that we want a kick.
 	 */
 	smp_mb();
-	return !vq->fault && !khx_packed_is_empty(vq);
+	return !vq->fault &&
+	       !khx_packed_ends_at(vq, vq->seen, vq->seen_wrap);
 }
 
 static void khx_packed_disable_notify(struct khx_virtqueue *vq)

@@ -75,17 +75,28 @@ static u32 khx_split_get_base(const struct khx_virtqueue *vq)
 	return vq->next_avail;
 }
 
+static int khx_split_put_flags(struct khx_virtqueue *vq, u16 flags)
+{
+	struct vring_used __user *used = vq->used;
+
+	if (put_user(cpu_to_khx16(vq, flags), &used->flags))
+		return -EFAULT;
+	return khx_ring_log_used(vq, offsetof(struct vring_used, flags),
+				 sizeof(__virtio16));
+}
+
 /* The used index is kept by the ring alone: VHOST_SET_VRING_BASE has none. */
 static int khx_split_start(struct khx_virtqueue *vq)
 {
 	struct vring_used __user *used = vq->used;
 	__virtio16 idx;
 
-	if (get_user(idx, &used->idx) || put_user(0, &used->flags))
+	if (get_user(idx, &used->idx))
 		return -EFAULT;
 	vq->next_used = khx16_to_cpu(vq, idx);
+	vq->seen = vq->next_avail;
 	vq->notify_on = true;
-	return 0;
+	return khx_split_put_flags(vq, 0);
 }
 
 /*
@@ -114,7 +125,8 @@ static int khx_split_read(struct khx_virtqueue *vq, unsigned int max)
 				err_fault);
 	user_access_end();
 
-	if (pending > vq->num)
+	/* All that is in flight was a chain of this ring, hence its slots. */
+	if (pending > vq->num || (u16)(first + pending - vq->next_used) > vq->num)
 		return khx_virtqueue_fail(vq, -EINVAL,
 					  "available index jumped");
 	if (!n)
@@ -250,6 +262,7 @@ static int khx_split_fetch(struct khx_virtqueue *vq, struct khx_chain *chains,
 		}
 	}
 	vq->next_avail += i;
+	vq->seen = vq->next_avail;
 	return i ?: ret;
 }
 
@@ -307,15 +320,21 @@ err_fault:
 	return -EFAULT;
 }
 
-static bool khx_split_is_empty(struct khx_virtqueue *vq)
+/* Is @idx all that the driver has published? */
+static bool khx_split_ends_at(struct khx_virtqueue *vq, u16 idx)
 {
 	const struct vring_avail __user *avail = vq->avail;
-	__virtio16 idx;
+	__virtio16 value;
 
 	/* What cannot be read is for a fetch to complain about. */
-	if (get_user(idx, &avail->idx))
+	if (get_user(value, &avail->idx))
 		return false;
-	return khx16_to_cpu(vq, idx) == vq->next_avail;
+	return khx16_to_cpu(vq, value) == idx;
+}
+
+static bool khx_split_is_empty(struct khx_virtqueue *vq)
+{
+	return khx_split_ends_at(vq, vq->next_avail);
 }
 
 static bool khx_split_need_signal(struct khx_virtqueue *vq)
@@ -343,21 +362,11 @@ static bool khx_split_need_signal(struct khx_virtqueue *vq)
 				vq->signalled);
 }
 
-static int khx_split_put_flags(struct khx_virtqueue *vq, u16 flags)
-{
-	struct vring_used __user *used = vq->used;
-
-	if (put_user(cpu_to_khx16(vq, flags), &used->flags))
-		return -EFAULT;
-	return khx_ring_log_used(vq, offsetof(struct vring_used, flags),
-				 sizeof(__virtio16));
-}
-
 static int khx_split_put_avail_event(struct khx_virtqueue *vq)
 {
 	__virtio16 __user *event = khx_split_avail_event(vq);
 
-	if (put_user(cpu_to_khx16(vq, vq->next_avail), event))
+	if (put_user(cpu_to_khx16(vq, vq->seen), event))
 		return -EFAULT;
 	return khx_ring_log_used(vq, (void __user *)event - vq->used,
 				 sizeof(*event));
@@ -367,7 +376,7 @@ static bool khx_split_enable_notify(struct khx_virtqueue *vq)
 {
 	int ret = 0;
 
-	/* The event must follow next_avail even if it is on already. */
+	/* The event must follow the fetches even if it is on already. */
 	if (khx_virtqueue_has_feature(vq, VIRTIO_RING_F_EVENT_IDX))
 		ret = khx_split_put_avail_event(vq);
 	else if (!vq->notify_on)
@@ -383,7 +392,7 @@ static bool khx_split_enable_notify(struct khx_virtqueue *vq)
 	 * or it sees that we want a kick.
 	 */
 	smp_mb();
-	return !khx_split_is_empty(vq);
+	return !khx_split_ends_at(vq, vq->seen);
 }
 
 static void khx_split_disable_notify(struct khx_virtqueue *vq)

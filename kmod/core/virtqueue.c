@@ -244,19 +244,40 @@ static void khx_virtqueue_work(struct khx_work *work)
 int khx_virtqueue_fetch(struct khx_virtqueue *vq, struct khx_chain *chains,
 			unsigned int max)
 {
-	lockdep_assert_held(&vq->mutex);
-
 	vq->nr_iov = 0;
-	if (unlikely(vq->fault))
-		return -EIO;
-	return vq->ops->fetch(vq, chains, min_t(unsigned int, max, KHX_BATCH));
+	return khx_virtqueue_fetch_more(vq, chains, max);
 }
 EXPORT_SYMBOL_GPL(khx_virtqueue_fetch);
 
 /**
+ * khx_virtqueue_fetch_more - take more chains, keeping those of the last fetch
+ * @vq: virtqueue, running
+ * @chains: where to describe them
+ * @max: how many at most; up to KHX_BATCH are useful
+ *
+ * The segments of these chains follow those of the last fetch in memory. A
+ * fetch may return fewer chains than there are; that there are no more, only
+ * a return value of 0 says.
+ *
+ * Context: As khx_virtqueue_fetch().
+ * Return: As khx_virtqueue_fetch(), or -ENOBUFS when there is no room for the
+ * segments of one more chain.
+ */
+int khx_virtqueue_fetch_more(struct khx_virtqueue *vq,
+			     struct khx_chain *chains, unsigned int max)
+{
+	lockdep_assert_held(&vq->mutex);
+
+	if (unlikely(vq->fault))
+		return -EIO;
+	return vq->ops->fetch(vq, chains, min_t(unsigned int, max, KHX_BATCH));
+}
+EXPORT_SYMBOL_GPL(khx_virtqueue_fetch_more);
+
+/**
  * khx_virtqueue_rewind - give chains back, as if never fetched
  * @vq: virtqueue
- * @chains: the last @n chains of the last fetch
+ * @chains: the last @n chains fetched, none of them completed
  * @n: how many
  *
  * Context: Under the virtqueue's mutex.
@@ -356,8 +377,8 @@ void khx_virtqueue_complete(struct khx_virtqueue *vq,
 		khx_virtqueue_fail(vq, ret, "used ring or log not writable");
 		return;
 	}
-	if (unlikely(vq->log_event && (vq->log_used || vq->features &
-				       BIT_ULL(VHOST_F_LOG_ALL))))
+	if (unlikely(vq->log_event) &&
+	    (vq->log_used || khx_virtqueue_has_feature(vq, VHOST_F_LOG_ALL)))
 		eventfd_signal(vq->log_event);
 
 	vq->stats.batches++;

@@ -113,17 +113,21 @@ struct khx_virtqueue_stats {
  * @set_base: set the indices from VHOST_SET_VRING_BASE; 0 or -EINVAL
  * @get_base: the indices, for VHOST_GET_VRING_BASE
  * @fetch: read up to @max chains into @chains. Return how many, 0 when there
- *         are none, or a negative errno after khx_virtqueue_fail() when the
- *         first one is broken; chains before a broken one are returned, the
- *         error comes with the next call
+ *         are none, -ENOBUFS when the segments are used up, or a negative
+ *         errno after khx_virtqueue_fail() when the first one is broken;
+ *         chains before a broken one are returned, the error comes with the
+ *         next call. May return fewer than there are
  * @rewind: give back the last chains that @fetch returned, in total
  *          @nr_slots ring slots and @n chains
  * @complete: publish @n chains as used at once, with the dirty log
  * @need_signal: does the driver want an interrupt for what the last
  *               @complete published? Full barrier before it looks
  * @is_empty: has the driver nothing new for us? A hint without barrier
- * @enable_notify: ask for kicks, then look again after a full barrier.
- *                 Return true when there are new chains (and maybe no kick)
+ * @enable_notify: ask to be kicked for what comes after the last @fetch, then
+ *                 look again after a full barrier. Return true when there is
+ *                 more than that @fetch has seen (and maybe no kick). Chains
+ *                 given back by @rewind are not news: who could not use them
+ *                 sleeps until there are more
  * @disable_notify: tell the driver that we look by ourselves
  *
  * All but @num_ok run under the virtqueue's mutex; those from @start on in
@@ -194,9 +198,11 @@ struct khx_virtqueue {
 
 	/* The ring format's own state, guarded by @mutex. */
 	u16 next_avail;			/* next slot or index to fetch */
+	u16 seen;			/* where the last fetch ended */
 	u16 next_used;			/* next slot or index to complete at */
 	u16 signalled;			/* next_used before the last completion */
-	bool avail_wrap;		/* packed: wrap counters */
+	bool avail_wrap;		/* packed: wrap counters of those */
+	bool seen_wrap;
 	bool used_wrap;
 	bool notify_on;			/* last told the driver to kick us */
 	bool signal_always;		/* first completion after a start */
@@ -232,6 +238,8 @@ void *khx_virtqueue_stop(struct khx_virtqueue *vq);
 void khx_virtqueue_queue(struct khx_virtqueue *vq);
 int khx_virtqueue_fetch(struct khx_virtqueue *vq, struct khx_chain *chains,
 			unsigned int max);
+int khx_virtqueue_fetch_more(struct khx_virtqueue *vq,
+			     struct khx_chain *chains, unsigned int max);
 void khx_virtqueue_rewind(struct khx_virtqueue *vq,
 			  const struct khx_chain *chains, unsigned int n);
 void khx_virtqueue_complete(struct khx_virtqueue *vq,

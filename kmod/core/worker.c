@@ -8,7 +8,7 @@
  * them.
  *
  * Work is queued lock-free from any context, under RCU, and at most once: a
- * work that is queued again while it runs runs again. A worker dies by
+ * work that is queued while it runs will run once more. A worker dies by
  * khx_worker_destroy(), or with its process. In the latter case
  * khx_worker_killed() closes the queue, waits for those who are just adding
  * to it, and runs what is left; later works are refused, which is all right,
