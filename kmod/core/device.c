@@ -155,6 +155,7 @@ void khx_device_disown(struct khx_device *dev)
 	dev->mm = NULL;
 }
 
+/* Could all rings that run log to that bitmap? */
 static bool khx_device_log_ok(struct khx_device *dev, void __user *log_base)
 {
 	unsigned int i;
@@ -183,7 +184,6 @@ int khx_device_set_features(struct khx_device *dev, u64 features)
 {
 	u64 changed = features ^ dev->features;
 	unsigned int i;
-	int ret = 0;
 
 	lockdep_assert_held(&dev->mutex);
 	if (features & ~dev->ops->features)
@@ -208,7 +208,7 @@ int khx_device_set_features(struct khx_device *dev, u64 features)
 	if (dev->ops->set_features)
 		dev->ops->set_features(dev, features);
 	khx_device_unlock_vqs(dev);
-	return ret;
+	return 0;
 }
 
 /* Have all rings looked at, after something that may have cured a fault. */

@@ -114,7 +114,7 @@ void khx_virtqueue_set_memory(struct khx_virtqueue *vq,
 	vq->fault = NULL;
 }
 
-/* Could the used area, or the device's event area, be logged? */
+/* Could the used area be logged? The event area of packed rings is smaller. */
 static bool khx_virtqueue_log_used_ok(const struct khx_virtqueue *vq,
 				      void __user *log_base)
 {

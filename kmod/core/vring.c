@@ -108,6 +108,11 @@ static long khx_vring_set_addr(struct khx_virtqueue *vq,
 	return 0;
 }
 
+static int khx_vring_watch_kick(struct khx_virtqueue *vq)
+{
+	return vq->kick ? khx_poll_start(&vq->kick_poll, vq->kick) : 0;
+}
+
 static long khx_vring_set_kick(struct khx_virtqueue *vq,
 			       union khx_vring_arg *arg)
 {
@@ -122,8 +127,11 @@ static long khx_vring_set_kick(struct khx_virtqueue *vq,
 	if (file != vq->kick) {
 		khx_poll_stop(&vq->kick_poll);
 		swap(file, vq->kick);
-		if (vq->kick)
-			ret = khx_poll_start(&vq->kick_poll, vq->kick);
+		ret = khx_vring_watch_kick(vq);
+		if (ret) {
+			swap(file, vq->kick);
+			khx_vring_watch_kick(vq);
+		}
 	}
 	if (file)
 		fput(file);
