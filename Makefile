@@ -3,10 +3,15 @@
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 
+all: modules tools
+
 modules:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
-clean:
+tools tools-install tools-uninstall tools-clean:
+	$(MAKE) -C tools $(patsubst tools-%,%,$(@:tools=all))
+
+clean: tools-clean
 	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
 
-.PHONY: modules clean
+.PHONY: all modules tools tools-install tools-uninstall tools-clean clean

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The objects and verbs of the khx tool; each object has a file of its name. */
+#ifndef KHX_TOOLS_KHX_H
+#define KHX_TOOLS_KHX_H
+
+#include <stdbool.h>
+
+/* Exit status; 0 is success. */
+#define KHX_EXIT_FAILURE	1
+#define KHX_EXIT_USAGE		2
+
+/**
+ * struct cmd - a word of the command line, and what it does
+ * @name: the word; of a verb, the first one of an object is its default
+ * @fn: runs it with the words after it; returns the exit status
+ * @help: arguments for a verb, a sentence for an object
+ */
+struct cmd {
+	const char *name;
+	int (*fn)(int argc, char **argv);
+	const char *help;
+};
+
+/* Options before the object. */
+struct cmd_options {
+	bool stats;		/* -s */
+	double interval;	/* -i, seconds; 0: totals instead of rates */
+};
+
+extern struct cmd_options cmd_options;
+
+/* Run one of @verbs, which ends with an empty one. */
+int cmd_dispatch(const char *object, const struct cmd *verbs, int argc,
+		 char **argv);
+
+/* More words than @max: say so. */
+bool cmd_too_many(int argc, char **argv, int max);
+
+#endif /* KHX_TOOLS_KHX_H */
