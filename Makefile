@@ -2,16 +2,56 @@
 # khx: see README, or `make help`.
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
+PREFIX ?= /usr/local
+export PREFIX
 
-all: modules tools
+# The order of help.
+all: modules tools ## the modules for the running kernel (KDIR= for another), and the tools
 
 modules:
+	@[ -d "$(KDIR)" ] || { \
+		echo "khx: error: no kernel headers at $(KDIR); install them" \
+		     "(Debian: linux-headers-amd64) or say KDIR=DIR" >&2; exit 1; }
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
-tools tools-install tools-uninstall tools-clean:
-	$(MAKE) -C tools $(patsubst tools-%,%,$(@:tools=all))
+tools:
+	$(MAKE) -C tools all
 
-clean: tools-clean
-	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+demo: setup ## the main job on real guests, in a test host (all set-up included)
+	selftests/vm/demo
 
-.PHONY: all modules tools tools-install tools-uninstall tools-clean clean
+check: setup ## every test, in test hosts (T="net core" for some areas only)
+	selftests/vm/check $(T)
+
+check-debug: setup ## the same tests on a kernel with KASAN, lockdep, kmemleak
+	selftests/vm/check --kernel debug $(T)
+
+bench: setup ## benchmarks beside their peers (B=net for one)
+	@for bench in $(or $(B),$(notdir $(basename $(wildcard selftests/bench/*.sh)))); do \
+		selftests/bench/$$bench.sh || exit; \
+	done
+
+style: setup ## checkpatch, sparse, kernel-doc, cppcheck on our code
+	selftests/vm/style
+
+setup:
+	@selftests/vm/setup
+
+install: modules tools ## modules, tools and man pages (PREFIX=, DESTDIR=)
+	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_PATH=$(DESTDIR) modules_install
+	$(MAKE) -C tools install
+
+uninstall: ## the reverse
+	$(MAKE) -C tools uninstall
+	rm -f $(addprefix $(DESTDIR)/lib/modules/*/updates/kmod/*/,khx*.ko)
+	-[ -n "$(DESTDIR)" ] || depmod
+
+clean: ## remove what `make` built; `rm -rf build` removes the rest
+	-[ ! -d "$(KDIR)" ] || $(MAKE) -C $(KDIR) M=$(CURDIR) clean
+	$(MAKE) -C tools clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: all modules tools demo check check-debug bench style setup install \
+	uninstall clean help
