@@ -26,7 +26,8 @@ static struct dentry *khx_exits_debugfs_dir;
 typedef void (*khx_exits_show_t)(struct seq_file *m,
 				 struct khx_exits_stats *stats, u32 isa);
 
-static int khx_exits_debugfs_vm(struct seq_file *m, khx_exits_show_t show)
+static int khx_exits_debugfs_vm_stats(struct seq_file *m,
+				      khx_exits_show_t show)
 {
 	struct khx_exits_stats *stats = kmalloc(sizeof(*stats), GFP_KERNEL);
 	u32 isa = 0;
@@ -41,7 +42,8 @@ static int khx_exits_debugfs_vm(struct seq_file *m, khx_exits_show_t show)
 	return ret;
 }
 
-static int khx_exits_debugfs_vcpu(struct seq_file *m, khx_exits_show_t show)
+static int khx_exits_debugfs_vcpu_stats(struct seq_file *m,
+					khx_exits_show_t show)
 {
 	struct khx_exits_stats *stats = kmalloc(sizeof(*stats), GFP_KERNEL);
 	struct khx_exits_vcpu *rec = m->private;
@@ -103,10 +105,10 @@ static int khx_exits_vcpu_##name##_show(struct seq_file *m, void *v)	\
 }									\
 DEFINE_SHOW_ATTRIBUTE(khx_exits_vcpu_##name)
 
-KHX_EXITS_FILE(exit_reason,	, khx_exits_show_reason);
-KHX_EXITS_FILE(histogram,	, khx_exits_show_histogram);
-KHX_EXITS_FILE(ept_violation,	, khx_exits_show_fault);
-KHX_EXITS_FILE(halt,		, khx_exits_show_halt);
+KHX_EXITS_FILE(exit_reason,	_stats, khx_exits_show_reason);
+KHX_EXITS_FILE(histogram,	_stats, khx_exits_show_histogram);
+KHX_EXITS_FILE(ept_violation,	_stats, khx_exits_show_fault);
+KHX_EXITS_FILE(halt,		_stats, khx_exits_show_halt);
 KHX_EXITS_FILE(msr,		_rows, KHX_EXITS_TABLE_MSR);
 KHX_EXITS_FILE(ioport,		_rows, KHX_EXITS_TABLE_IOPORT);
 KHX_EXITS_FILE(mmio,		_rows, KHX_EXITS_TABLE_MMIO);

@@ -136,6 +136,15 @@ static u64 khx_exits_key_vmx_dr(u64 qual)
 	       KHX_EXITS_KEY_DR;
 }
 
+/*
+ * An interrupt is injected again if its delivery was cut short by an exit; KVM
+ * says the same of those that userspace injects by KVM_INTERRUPT.
+ */
+u64 khx_exits_detail_interrupt_key(unsigned int vector, bool reinjected)
+{
+	return khx_exits_key(vector, reinjected);
+}
+
 /* MMIO is counted by page: a device's registers, not each address. */
 u64 khx_exits_detail_mmio_key(u64 gpa, bool write)
 {
@@ -188,7 +197,7 @@ enum khx_exits_table khx_exits_detail_key(enum khx_exits_kind kind,
  * @size: room there
  *
  * Two words: what (MSR, port/size, guest-physical page, hypercall, register or
- * vector) and how (read, write, in, out, string forms, call, inject).
+ * vector) and how (read, write, in, out, string forms, call, inject, reinject).
  *
  * Return: length of the text, as scnprintf() has it.
  */
@@ -213,7 +222,8 @@ int khx_exits_key_format(enum khx_exits_table table, u64 key, char *buf,
 				 key & KHX_EXITS_KEY_DR ? "dr" : "cr", what,
 				 write ? "write" : "read");
 	case KHX_EXITS_TABLE_INTERRUPT:
-		return scnprintf(buf, size, "%llu inject", what);
+		return scnprintf(buf, size, "%llu %s", what,
+				 write ? "reinject" : "inject");
 	default:
 		return scnprintf(buf, size, "0x%llx %s", what,
 				 write ? "write" : "read");

@@ -56,6 +56,7 @@ enum khx_exits_table khx_exits_detail_key(enum khx_exits_kind kind,
 					  const struct khx_exits_info *info,
 					  u64 *key);
 u64 khx_exits_detail_mmio_key(u64 gpa, bool write);
+u64 khx_exits_detail_interrupt_key(unsigned int vector, bool reinjected);
 const char *khx_exits_table_name(enum khx_exits_table table);
 
 /* Text of a key for people: "0x6e0 write", "0x3f8/1 out" ... */

@@ -20,6 +20,9 @@
  * clock.c      TSC to nanoseconds
  * show.c       the figures as text
  * debugfs.c    files
+ * netlink.c    requests and events of the netlink family
+ * dump.c       its dumps
+ * threshold.c  reasons whose rate is watched
  * ===========  ============================================================
  *
  * Probes write records and never sleep. The worker makes records visible and
@@ -31,6 +34,8 @@
 
 #include "attach.h"
 #include "debugfs.h"
+#include "netlink.h"
+#include "threshold.h"
 #include "vm.h"
 
 static int __init khx_exits_init(void)
@@ -43,6 +48,9 @@ static int __init khx_exits_init(void)
 		return -EOPNOTSUPP;
 	}
 	khx_exits_debugfs_init();
+	ret = khx_exits_netlink_init();
+	if (ret)
+		goto err_netlink;
 	ret = khx_exits_attach_init();
 	if (ret)
 		goto err_attach;
@@ -51,6 +59,9 @@ static int __init khx_exits_init(void)
 err_attach:
 	khx_exits_attach_exit();
 	khx_exits_vm_exit();
+	khx_exits_netlink_exit();
+	khx_exits_threshold_exit();
+err_netlink:
 	khx_exits_debugfs_exit();
 	return ret;
 }
@@ -60,6 +71,8 @@ static void __exit khx_exits_exit(void)
 {
 	khx_exits_attach_exit();
 	khx_exits_vm_exit();
+	khx_exits_netlink_exit();
+	khx_exits_threshold_exit();
 	khx_exits_debugfs_exit();
 }
 module_exit(khx_exits_exit);

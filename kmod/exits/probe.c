@@ -178,11 +178,11 @@ static void khx_exits_probe_inject(void *data, unsigned int vector, bool soft,
 {
 	struct khx_exits_vcpu *rec = khx_exits_probe_current();
 
-	if (!rec || reinjected)
+	if (!rec)
 		return;
 	raw_write_seqcount_begin(&rec->seq);
 	khx_exits_top_add(&rec->stats.top[KHX_EXITS_TABLE_INTERRUPT],
-			  (u64)vector << KHX_EXITS_KEY_SHIFT);
+			  khx_exits_detail_interrupt_key(vector, reinjected));
 	raw_write_seqcount_end(&rec->seq);
 }
 
@@ -215,4 +215,5 @@ struct khx_exits_probe khx_exits_probes[] = {
 	{ "kvm_inj_virq",	khx_exits_probe_inject,		3, 3 },
 	{ "kvm_vcpu_wakeup",	khx_exits_probe_wakeup,		3, 3 },
 };
+
 const unsigned int khx_exits_nr_probes = ARRAY_SIZE(khx_exits_probes);

@@ -7,11 +7,13 @@
 #define KHX_EXITS_TEXT_MAX	48
 
 /* What the times mean, which is not quite the same on both vendors. */
-static const char *khx_exits_show_meaning(u32 isa)
+static void khx_exits_show_meaning(struct seq_file *m, u32 isa)
 {
+	seq_puts(m, "# VM exit to next entry, userspace and sleep included; ");
 	if (isa == KHX_EXITS_ISA_VMX)
-		return "# times: VM exit to next entry, userspace and sleep included (VMX: host interrupts included)\n";
-	return "# times: VM exit to next entry, userspace and sleep included (SVM: host interrupts that caused the exit not included)\n";
+		seq_puts(m, "VMX: host interrupts included\n");
+	else
+		seq_puts(m, "SVM: less the host interrupt that ended it\n");
 }
 
 static void khx_exits_show_slot(struct seq_file *m,
@@ -33,7 +35,7 @@ void khx_exits_show_reason(struct seq_file *m, struct khx_exits_stats *stats,
 	u32 i;
 
 	seq_puts(m, "# reason count total_ns min_ns avg_ns max_ns\n");
-	seq_puts(m, khx_exits_show_meaning(isa));
+	khx_exits_show_meaning(m, isa);
 	seq_printf(m, "# entries without a traced exit: %llu\n",
 		   stats->reentries);
 	khx_exits_stats_sort(stats);
@@ -56,7 +58,7 @@ void khx_exits_show_histogram(struct seq_file *m,
 	u32 i, b;
 
 	seq_puts(m, "# reason from_ns to_ns count\n");
-	seq_puts(m, khx_exits_show_meaning(isa));
+	khx_exits_show_meaning(m, isa);
 	khx_exits_stats_sort(stats);
 	for (i = KHX_EXITS_SLOT_OTHER; i < stats->nr_slots; i++) {
 		slot = &stats->slot[i];

@@ -22,8 +22,6 @@
  * table has one writer, the thread of its vCPU, and readers copy it inside the
  * vCPU's sequence counter.
  */
-#include <linux/minmax.h>
-
 #include "top.h"
 
 static u32 khx_exits_top_find(const struct khx_exits_top *top, u64 key)
@@ -39,14 +37,13 @@ static u32 khx_exits_top_find(const struct khx_exits_top *top, u64 key)
 /* Row of a new key: a free one, or the one that is given up. */
 static u32 khx_exits_top_claim(struct khx_exits_top *top, u64 key)
 {
-	struct khx_exits_top_row *row;
-	u32 i = min_t(u32, top->nr, KHX_EXITS_TOP_ROWS - 1);
+	bool full = top->nr == KHX_EXITS_TOP_ROWS;
+	u32 i = full ? top->nr - 1 : top->nr++;
+	struct khx_exits_top_row *row = &top->row[i];
 
-	row = &top->row[i];
 	row->key = key;
 	row->error = row->count;
 	row->time = 0;
-	top->nr = i + 1;
 	return i;
 }
 

@@ -72,7 +72,7 @@ static LIST_HEAD(khx_exits_vcpu_dead);
 
 /* Exits that could not be counted because there was no memory for a record. */
 static atomic64_t khx_exits_vcpu_missed_exits;
-static unsigned long khx_exits_vcpu_retry;
+static unsigned long khx_exits_vcpu_retry = INITIAL_JIFFIES - 1;
 
 u64 khx_exits_vcpu_missed(void)
 {
@@ -112,7 +112,7 @@ static struct khx_exits_vcpu *khx_exits_vcpu_alloc(void)
 {
 	struct khx_exits_vcpu *rec;
 
-	if (READ_ONCE(khx_exits_vcpu_retry) == jiffies)
+	if (time_before_eq(jiffies, READ_ONCE(khx_exits_vcpu_retry)))
 		return NULL;
 	rec = kmalloc(sizeof(*rec), GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
 	if (!rec)

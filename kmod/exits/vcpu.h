@@ -58,6 +58,8 @@ enum khx_exits_attention {
  * @vm: VM it belongs to, NULL while it is new
  * @in_vm: node in that VM's list
  * @dir: its directory in debugfs
+ * @sampled: counts of the slots when thresholds were last looked at
+ * @over: thresholds that were exceeded then, one bit each
  *
  * @stats: the figures: written by the vCPU's thread, read inside @seq
  */
@@ -92,6 +94,8 @@ struct khx_exits_vcpu {
 	struct khx_exits_vm *vm;
 	struct list_head in_vm;
 	struct dentry *dir;
+	u64 sampled[KHX_EXITS_SLOTS];
+	u32 over;
 
 	struct khx_exits_stats stats ____cacheline_aligned;
 };

@@ -23,11 +23,14 @@
 
 #include "debugfs.h"
 #include "filter.h"
+#include "netlink.h"
 #include "rows.h"
 #include "vm.h"
 
+/* Guards the list of VMs and what is in it, see above. */
 DEFINE_MUTEX(khx_exits_vm_lock);
 LIST_HEAD(khx_exits_vms);
+u32 khx_exits_vm_changes = 1;
 
 static struct khx_exits_vm *khx_exits_vm_find(const struct kvm *kvm)
 {
@@ -64,6 +67,7 @@ static struct khx_exits_vm *khx_exits_vm_create(const struct khx_exits_vcpu *rec
 	khx_exits_vm_set_name(vm, rec);
 	khx_exits_debugfs_add_vm(vm);
 	list_add_tail(&vm->node, &khx_exits_vms);
+	khx_exits_netlink_vm(vm, KHX_EXITS_CMD_VM_NEW);
 	return vm;
 }
 
@@ -80,6 +84,7 @@ static void khx_exits_vm_add(struct khx_exits_vcpu *rec)
 	rec->vm = vm;
 	list_add_tail(&rec->in_vm, &vm->vcpus);
 	vm->nr_vcpus++;
+	khx_exits_vm_changes++;
 	khx_exits_vcpu_mute(rec, khx_exits_filter_mutes(rec->pid));
 	khx_exits_debugfs_add_vcpu(rec);
 }
@@ -94,8 +99,11 @@ static void khx_exits_vm_remove(struct khx_exits_vcpu *rec,
 	if (!vm)
 		return;
 	list_del(&rec->in_vm);
-	if (!--vm->nr_vcpus)
-		list_move_tail(&vm->node, gone);
+	khx_exits_vm_changes++;
+	if (--vm->nr_vcpus)
+		return;
+	list_move_tail(&vm->node, gone);
+	khx_exits_netlink_vm(vm, KHX_EXITS_CMD_VM_DEL);
 }
 
 static void khx_exits_vm_free(struct list_head *gone, struct list_head *dead)
@@ -145,6 +153,7 @@ static void khx_exits_vm_work(struct work_struct *work)
 {
 	khx_exits_vm_update();
 }
+
 static DECLARE_WORK(khx_exits_vm_worker, khx_exits_vm_work);
 
 /* There is something to collect; callable where nothing may sleep. */

@@ -36,6 +36,7 @@ struct khx_exits_vm {
 
 extern struct mutex khx_exits_vm_lock;
 extern struct list_head khx_exits_vms;
+extern u32 khx_exits_vm_changes;	/* for readers who come back */
 
 void khx_exits_vm_kick(void);
 void khx_exits_vm_exit(void);

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every table is exact: a guest exits a known number of times for each reason,
+ * and the files say so.
+ */
+#include <linux/kvm.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "tap.h"
+
+#define MSR_UCODE_REV	0x8b	/* read: supported; write: ignored */
+
+/* Code and stack are mapped, then nothing but the test is in the tables. */
+static void fresh(struct guest *g)
+{
+	guest_do(g, RUN_CPUID, 1, (struct kvm_regs) {});
+	exits_reset();
+}
+
+static void reason_is(struct guest *g, const char *name, long long wanted)
+{
+	tap_is(exits_figure(g, "exit_reason", name, 0), wanted,
+	       "%lld exits for %s", wanted, name);
+}
+
+static void test_cpuid(struct guest *g)
+{
+	const char *name = reason(g, "cpuid", "CPUID");
+	long long total, min, avg, max;
+
+	fresh(g);
+	guest_do(g, RUN_CPUID, 5000, (struct kvm_regs) {});
+	reason_is(g, name, 5000);
+	reason_is(g, reason(g, "hlt", "HLT"), 1);
+	total = exits_figure(g, "exit_reason", name, 1);
+	min = exits_figure(g, "exit_reason", name, 2);
+	avg = exits_figure(g, "exit_reason", name, 3);
+	max = exits_figure(g, "exit_reason", name, 4);
+	tap_ok(min > 0 && min <= avg && avg <= max && avg == total / 5000,
+	       "min %lld <= avg %lld <= max %lld, total %lld fits", min, avg,
+	       max, total);
+}
+
+static void test_reset(struct guest *g)
+{
+	exits_reset();
+	tap_is(exits_sum(g, "exit_reason", 0), 0,
+	       "a reset shows at once, without another exit");
+	guest_do(g, RUN_CPUID, 3, (struct kvm_regs) {});
+	reason_is(g, reason(g, "cpuid", "CPUID"), 3);
+}
+
+static void test_ports(struct guest *g)
+{
+	fresh(g);
+	guest_do(g, RUN_OUTB, 700, (struct kvm_regs) { .rdx = 0x3f8 });
+	guest_do(g, RUN_INL, 300, (struct kvm_regs) { .rdx = 0xcfc });
+	reason_is(g, reason(g, "io", "IO_INSTRUCTION"), 1000);
+	tap_is(exits_figure(g, "ioport", "0x3f8/1 out", 0), 700,
+	       "700 bytes out to 0x3f8");
+	tap_is(exits_figure(g, "ioport", "0xcfc/4 in", 0), 300,
+	       "300 doublewords in from 0xcfc");
+	tap_is(exits_figure(g, "ioport", "other any", 0), 0,
+	       "no other port");
+	tap_is(exits_sum(g, "ioport", 2),
+	       exits_figure(g, "exit_reason",
+			    reason(g, "io", "IO_INSTRUCTION"), 1),
+	       "the ports' times add up to the reason's");
+}
+
+static void test_msrs(struct guest *g)
+{
+	fresh(g);
+	guest_do(g, RUN_RDMSR, 200, (struct kvm_regs) { .rcx = MSR_UCODE_REV });
+	guest_do(g, RUN_WRMSR, 50, (struct kvm_regs) { .rcx = MSR_UCODE_REV });
+	if (g->intel) {
+		reason_is(g, "MSR_READ", 200);
+		reason_is(g, "MSR_WRITE", 50);
+	} else {
+		reason_is(g, "msr", 250);
+		tap_skip("one reason on SVM", "writes told apart");
+	}
+	tap_is(exits_figure(g, "msr", "0x8b read", 0), 200, "200 reads of 0x8b");
+	tap_is(exits_figure(g, "msr", "0x8b write", 0), 50,
+	       "50 writes of 0x8b");
+}
+
+static void test_hypercalls(struct guest *g)
+{
+	fresh(g);
+	guest_do(g, RUN_HYPERCALL, 60, (struct kvm_regs) {
+			.rax = 4321, .rbp = g->intel });
+	reason_is(g, reason(g, "hypercall", "VMCALL"), 60);
+	tap_is(exits_figure(g, "hypercall", "4321 call", 0), 60,
+	       "60 calls of 4321");
+}
+
+static void test_mmio(struct guest *g)
+{
+	const char *key_read = "0xd0000 read", *key_write = "0xd0000 write";
+	struct kvm_regs regs = { .rbx = GUEST_MMIO >> 4 };
+
+	fresh(g);
+	guest_do(g, RUN_MMIO_READ, 40, regs);
+	guest_do(g, RUN_MMIO_WRITE, 30, regs);
+	tap_is(exits_figure(g, "mmio", key_read, 0), 40, "40 MMIO reads");
+	tap_is(exits_figure(g, "mmio", key_write, 0), 30, "30 MMIO writes");
+	/* The first finds nothing there, the rest what KVM noted of that. */
+	tap_is(exits_figure(g, "ept_violation", "mmio", 0), 69,
+	       "69 faults for MMIO");
+	tap_is(exits_figure(g, "ept_violation", "not-present:read", 0), 1,
+	       "1 before KVM knew it is MMIO");
+}
+
+static void test_hlt(struct guest *g)
+{
+	fresh(g);
+	guest_do(g, RUN_HLT, 90, (struct kvm_regs) {});
+	reason_is(g, reason(g, "hlt", "HLT"), 90);
+}
+
+static void test_cr4(struct guest *g)
+{
+	fresh(g);
+	guest_do(g, RUN_CR4, 25, (struct kvm_regs) {});
+	if (g->intel) {
+		tap_skip("not intercepted on VMX", "reads of CR4");
+	} else {
+		tap_is(exits_figure(g, "register", "cr4 read", 0), 25,
+		       "25 reads of CR4");
+	}
+	/* VMX leaves writes alone that change nothing KVM cares for. */
+	if (g->intel)
+		tap_skip("not all intercepted on VMX", "writes of CR4");
+	else
+		tap_is(exits_figure(g, "register", "cr4 write", 0), 25,
+		       "25 writes of CR4");
+}
+
+static void test_faults(struct guest *g)
+{
+	struct kvm_userspace_memory_region region = {
+		.memory_size = GUEST_RAM,
+		.userspace_addr = (uintptr_t)g->ram,
+		.flags = KVM_MEM_LOG_DIRTY_PAGES,
+	};
+	struct kvm_regs regs = { .rbx = GUEST_PAGES >> 4 };
+	struct kvm_regs exec = { .rbx = (GUEST_PAGES + 0x60000) >> 4 };
+
+	for (int page = 0; page < 8; page++)	/* far return */
+		g->ram[GUEST_PAGES + 0x60000 + page * 0x8000] = 0xcb;
+
+	fresh(g);
+	guest_do(g, RUN_READ_PAGES, 50, regs);
+	tap_is(exits_figure(g, "ept_violation", "not-present:read", 0), 50,
+	       "50 pages read for the first time");
+	guest_do(g, RUN_WRITE_PAGES, 80, regs);
+	tap_is(exits_figure(g, "ept_violation", "permission:write", 0), 50,
+	       "50 pages written after they were read");
+	/* Breaking COW of the zero page takes KVM's mapping away: once more. */
+	tap_is(exits_figure(g, "ept_violation", "not-present:write", 0), 80,
+	       "these once more, and 30 pages written for the first time");
+	guest_do(g, RUN_EXEC_PAGES, 8, exec);
+	tap_is(exits_figure(g, "ept_violation", "not-present:exec", 0), 8,
+	       "8 pages executed for the first time");
+
+	ioctl(g->vm, KVM_SET_USER_MEMORY_REGION, &region);
+	fresh(g);
+	guest_do(g, RUN_WRITE_PAGES, 80, regs);
+	tap_is(exits_figure(g, "ept_violation", "permission:write", 0), 80,
+	       "80 pages written for the first time since dirty logging");
+	region.flags = 0;
+	ioctl(g->vm, KVM_SET_USER_MEMORY_REGION, &region);
+}
+
+static void test_interrupts(struct guest *g)
+{
+	struct kvm_interrupt irq = { .irq = 0x31 };
+
+	fresh(g);
+	guest_set_regs(g, RUN_INTERRUPTS, &(struct kvm_regs) { .rsi = 20 });
+	guest_run(g, 1);
+	for (int i = 0; i < 20; i++) {
+		ioctl(g->vcpu, KVM_INTERRUPT, &irq);
+		guest_run(g, 1);
+	}
+	/* KVM treats what userspace injects as being injected once more. */
+	tap_is(exits_figure(g, "interrupt", "49 reinject", 0), 20,
+	       "vector 49 injected 20 times");
+}
+
+static struct kvm_segment flat(uint8_t type)
+{
+	return (struct kvm_segment) {
+		.limit = 0xffffffff, .selector = 8, .type = type, .present = 1,
+		.db = 1, .s = 1, .g = 1,
+	};
+}
+
+/*
+ * Paging with tables nobody has touched: the processor's walk faults once for
+ * the page directory and once for each of its eight tables. They are 32 KiB
+ * apart, as KVM maps the neighbours of a page that faults.
+ */
+static void test_walk(void)
+{
+	struct kvm_regs regs = { .rsi = 7, .rbx = 0x400000, .rflags = 2 };
+	struct kvm_sregs sregs;
+	struct guest g;
+
+	guest_create(&g);
+	fresh(&g);
+	for (uint32_t i = 0; i < 8; i++) {
+		uint32_t table = GUEST_PAGES + i * 0x8000;
+
+		((uint32_t *)(g.ram + GUEST_TABLES))[i] = table | 3;
+		*(uint32_t *)(g.ram + table) = GUEST_CODE | 3;
+		*(uint32_t *)(g.ram + table + 4) = GUEST_CODE | 3;
+	}
+	ioctl(g.vcpu, KVM_GET_SREGS, &sregs);
+	sregs.cs = flat(0xb);
+	sregs.ds = flat(3);
+	sregs.es = flat(3);
+	sregs.ss = flat(3);
+	sregs.cr0 |= 0x80000001;
+	sregs.cr3 = GUEST_TABLES;
+	ioctl(g.vcpu, KVM_SET_SREGS, &sregs);
+	regs.rip = guest_routine(RUN_WALK);
+	ioctl(g.vcpu, KVM_SET_REGS, &regs);
+	guest_run(&g, 1);
+	tap_is(exits_figure(&g, "ept_violation", "page-walk", 0), 9,
+	       "9 faults of the page walk");
+	guest_destroy(&g);
+}
+
+/* Offsets in AMD's VMCB. */
+enum {
+	VMCB_INTERCEPT3 = 0x00c, VMCB_INTERCEPT4 = 0x010, VMCB_ASID = 0x058,
+	VMCB_ES = 0x400, VMCB_CS = 0x410, VMCB_SS = 0x420, VMCB_DS = 0x430,
+	VMCB_GDTR = 0x460, VMCB_IDTR = 0x480, VMCB_EFER = 0x4d0,
+	VMCB_CR0 = 0x558, VMCB_DR7 = 0x560, VMCB_DR6 = 0x568,
+	VMCB_RFLAGS = 0x570, VMCB_RIP = 0x578, VMCB_RSP = 0x5d8,
+};
+
+#define EFER_SVME	0x1000
+#define MSR_HSAVE	0xc0010117
+
+static void put64(unsigned char *vmcb, int offset, uint64_t value)
+{
+	memcpy(vmcb + offset, &value, sizeof(value));
+}
+
+static void put_segment(unsigned char *vmcb, int offset, uint16_t attrib)
+{
+	put64(vmcb, offset, 0xffffULL << 32 | (uint64_t)attrib << 16);
+	put64(vmcb, offset + 8, 0);
+}
+
+/* A guest's guest in real mode that makes CPUID and one HLT. */
+static void make_vmcb(unsigned char *vmcb)
+{
+	put64(vmcb, VMCB_INTERCEPT3, 1 << 24);		/* HLT */
+	*(uint32_t *)(vmcb + VMCB_INTERCEPT4) = 1;	/* VMRUN */
+	*(uint32_t *)(vmcb + VMCB_ASID) = 1;
+	put_segment(vmcb, VMCB_CS, 0x9b);
+	put_segment(vmcb, VMCB_DS, 0x93);
+	put_segment(vmcb, VMCB_ES, 0x93);
+	put_segment(vmcb, VMCB_SS, 0x93);
+	put_segment(vmcb, VMCB_GDTR, 0);
+	put_segment(vmcb, VMCB_IDTR, 0);
+	put64(vmcb, VMCB_EFER, EFER_SVME);
+	put64(vmcb, VMCB_CR0, 0x10);
+	put64(vmcb, VMCB_DR7, 0x400);
+	put64(vmcb, VMCB_DR6, 0xffff0ff0);
+	put64(vmcb, VMCB_RFLAGS, 2);
+	put64(vmcb, VMCB_RIP, guest_routine(RUN_L2_CPUID));
+	put64(vmcb, VMCB_RSP, GUEST_STACK);
+}
+
+static bool allow_nested(struct guest *g)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} msrs = {
+		.head.nmsrs = 1,
+		.entry = { .index = MSR_HSAVE, .data = GUEST_TABLES + 0x2000 },
+	};
+	struct kvm_sregs sregs;
+
+	ioctl(g->vcpu, KVM_GET_SREGS, &sregs);
+	sregs.efer |= EFER_SVME;
+	return !ioctl(g->vcpu, KVM_SET_SREGS, &sregs) &&
+	       ioctl(g->vcpu, KVM_SET_MSRS, &msrs) == 1;
+}
+
+static void test_nested(void)
+{
+	struct guest g;
+
+	guest_create(&g);
+	if (g.intel || !allow_nested(&g)) {
+		tap_skip("no nested SVM", "300 exits of L2");
+		tap_skip("no nested SVM", "one HLT of each level");
+		tap_skip("no nested SVM", "exits of L1 stay L1's");
+		guest_destroy(&g);
+		return;
+	}
+	make_vmcb(g.ram + GUEST_TABLES);
+	fresh(&g);
+	guest_do(&g, RUN_NESTED, 1, (struct kvm_regs) {
+			.rax = GUEST_TABLES, .rdi = 300 });
+	tap_is(exits_figure(&g, "exit_reason", "L2:cpuid", 0), 300,
+	       "300 exits of L2");
+	tap_ok(exits_figure(&g, "exit_reason", "L2:hlt", 0) == 1 &&
+	       exits_figure(&g, "exit_reason", "hlt", 0) == 1,
+	       "one HLT of each level");
+	tap_is(exits_figure(&g, "exit_reason", "cpuid", 0), 0,
+	       "exits of L1 stay L1's");
+	guest_destroy(&g);
+}
+
+static void test_enable(struct guest *g)
+{
+	const char *name = reason(g, "cpuid", "CPUID");
+
+	fresh(g);
+	guest_do(g, RUN_CPUID, 10, (struct kvm_regs) {});
+	exits_enable(false);
+	guest_do(g, RUN_CPUID, 1000, (struct kvm_regs) {});
+	tap_is(exits_figure(g, "exit_reason", name, 0), 10,
+	       "nothing is counted while disabled");
+	usleep(300000);
+	exits_enable(true);
+	guest_do(g, RUN_CPUID, 10, (struct kvm_regs) {});
+	tap_is(exits_figure(g, "exit_reason", name, 0), 20,
+	       "counting goes on when enabled again");
+	tap_ok(exits_figure(g, "exit_reason", reason(g, "hlt", "HLT"), 4) <
+	       300000000, "the time in between belongs to no exit");
+}
+
+int main(void)
+{
+	struct guest g;
+
+	if (access(EXITS_DIR, R_OK))
+		tap_skip_all("khx_exits is not loaded");
+	if (access("/dev/kvm", R_OK | W_OK))
+		tap_skip_all("no /dev/kvm");
+	guest_create(&g);
+	tap_plan(36);
+	test_cpuid(&g);
+	test_reset(&g);
+	test_ports(&g);
+	test_msrs(&g);
+	test_hypercalls(&g);
+	test_mmio(&g);
+	test_hlt(&g);
+	test_cr4(&g);
+	test_faults(&g);
+	test_interrupts(&g);
+	test_enable(&g);
+	guest_destroy(&g);
+	test_walk();
+	test_nested();
+	return tap_exit();
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A guest of a few instructions on /dev/kvm, which exits exactly as often as it
+ * is told, and what khx_exits has to say about it.
+ */
+#ifndef KHX_EXITS_GUEST_H
+#define KHX_EXITS_GUEST_H
+
+#include <linux/kvm.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define EXITS_DIR	"/sys/kernel/debug/khx/exits"
+
+/* Guest-physical layout. Below 1 MiB, so that real mode reaches it. */
+#define GUEST_CODE	0x1000		/* the routines */
+#define GUEST_STACK	0x8000
+#define GUEST_TABLES	0x10000		/* page tables and VMCB, as needed */
+#define GUEST_PAGES	0x20000		/* pages to touch */
+#define GUEST_RAM	0xc0000		/* end of memory */
+#define GUEST_MMIO	0xd0000		/* nobody is there */
+
+struct guest {
+	int kvm, vm, vcpu;
+	struct kvm_run *run;
+	size_t run_size;
+	unsigned char *ram;
+	bool intel;
+	char dir[64];		/* below EXITS_DIR */
+};
+
+/* The routines (guest_code.S). Each ends with HLT; %esi says how often. */
+enum routine {
+	RUN_CPUID,
+	RUN_OUTB,		/* to port %dx */
+	RUN_INL,		/* from port %dx */
+	RUN_RDMSR,		/* MSR %ecx */
+	RUN_WRMSR,
+	RUN_HYPERCALL,		/* number %eax */
+	RUN_MMIO_READ,
+	RUN_MMIO_WRITE,
+	RUN_HLT,		/* all of them, the last included */
+	RUN_READ_PAGES,		/* from segment %bx on */
+	RUN_WRITE_PAGES,
+	RUN_EXEC_PAGES,		/* every eighth page */
+	RUN_CR4,		/* reads and writes it */
+	RUN_INTERRUPTS,		/* HLT with interrupts on */
+	RUN_ALL_PORTS,		/* each port once, port %dx 65536 times */
+	RUN_ALL_MSRS,		/* from %ecx on, each once */
+	RUN_WALK,		/* paging on: a word of every 4 MiB */
+	RUN_NESTED,		/* VMRUN of the VMCB at GUEST_TABLES */
+	RUN_L2_CPUID,		/* where that VMCB starts */
+	RUN_FOREVER,		/* CPUID and OUT without end */
+};
+
+void guest_create(struct guest *g);
+void guest_destroy(struct guest *g);
+uint16_t guest_routine(enum routine routine);
+
+/* Registers for a run; real mode, segments at 0, stack ready. */
+void guest_set_regs(struct guest *g, enum routine routine,
+		    const struct kvm_regs *more);
+
+/* Runs until the guest has halted @hlts times. */
+void guest_run(struct guest *g, unsigned int hlts);
+
+/* Both: %esi = count, others as given. */
+void guest_do(struct guest *g, enum routine routine, unsigned int count,
+	      struct kvm_regs more);
+
+/* Empties all tables. */
+void exits_reset(void);
+void exits_enable(bool enable);
+
+/*
+ * A figure of the guest's vCPU: column @column (0 is the first after the key) of
+ * the row that starts with @key, in FILE. 0 if there is no such row.
+ */
+long long exits_figure(struct guest *g, const char *file, const char *key,
+		       int column);
+/* Sum of a column over all rows. */
+long long exits_sum(struct guest *g, const char *file, int column);
+
+/* Name of a reason: the first on AMD, the second on Intel. */
+const char *reason(struct guest *g, const char *svm, const char *vmx);
+
+#endif

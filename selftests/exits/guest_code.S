@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The routines of guest.h, in the order of enum routine. */
+
+	.section .rodata
+	.globl	guest_code, guest_code_end, guest_routines
+	.code16
+guest_code:
+
+cpuid_loop:
+	xor	%eax, %eax
+	cpuid
+	dec	%esi
+	jnz	cpuid_loop
+	hlt
+
+outb_loop:
+	out	%al, %dx
+	dec	%esi
+	jnz	outb_loop
+	hlt
+
+inl_loop:
+	in	%dx, %eax
+	dec	%esi
+	jnz	inl_loop
+	hlt
+
+rdmsr_loop:
+	rdmsr
+	dec	%esi
+	jnz	rdmsr_loop
+	hlt
+
+wrmsr_loop:
+	xor	%eax, %eax
+	xor	%edx, %edx
+	wrmsr
+	dec	%esi
+	jnz	wrmsr_loop
+	hlt
+
+hypercall_loop:
+	mov	%eax, %edi
+1:	mov	%edi, %eax
+	cmp	$0, %bp		/* the vendor's instruction */
+	jne	2f
+	vmmcall
+	jmp	3f
+2:	vmcall
+3:	dec	%esi
+	jnz	1b
+	hlt
+
+mmio_read_loop:
+	mov	%bx, %es
+1:	mov	%es:(8), %eax
+	dec	%esi
+	jnz	1b
+	hlt
+
+mmio_write_loop:
+	mov	%bx, %es
+1:	mov	%eax, %es:(16)
+	dec	%esi
+	jnz	1b
+	hlt
+
+hlt_loop:
+	hlt
+	dec	%esi
+	jnz	hlt_loop
+	hlt
+
+read_pages_loop:
+	mov	%bx, %es
+	mov	%es:(0), %eax
+	add	$0x100, %bx
+	dec	%esi
+	jnz	read_pages_loop
+	hlt
+
+write_pages_loop:
+	mov	%bx, %es
+	mov	%eax, %es:(0)
+	add	$0x100, %bx
+	dec	%esi
+	jnz	write_pages_loop
+	hlt
+
+exec_pages_loop:		/* a far return is in each page */
+	push	%cs
+	push	$(1f - guest_code + 0x1000)
+	push	%bx
+	push	$0
+	lret
+1:	add	$0x800, %bx
+	dec	%esi
+	jnz	exec_pages_loop
+	hlt
+
+cr4_loop:
+	mov	%cr4, %eax
+	mov	%eax, %cr4
+	dec	%esi
+	jnz	cr4_loop
+	hlt
+
+interrupts_loop:
+	sti
+	hlt
+	dec	%esi
+	jnz	interrupts_loop
+	cli
+	hlt
+
+all_ports_loop:
+	mov	%dx, %bx
+	xor	%edi, %edi
+1:	mov	%di, %dx
+	out	%al, %dx
+	mov	%bx, %dx
+	out	%al, %dx
+	inc	%edi
+	dec	%esi
+	jnz	1b
+	hlt
+
+all_msrs_loop:			/* #GP skips the instruction */
+	rdmsr
+	inc	%ecx
+	dec	%esi
+	jnz	all_msrs_loop
+	hlt
+
+	.code32
+walk_loop:
+	mov	(%ebx), %eax
+	add	$0x400000, %ebx
+	dec	%esi
+	jnz	walk_loop
+	hlt
+
+	.code16
+nested_loop:
+	vmrun
+	hlt
+
+l2_cpuid_loop:
+	mov	%edi, %esi
+1:	xor	%eax, %eax
+	cpuid
+	dec	%esi
+	jnz	1b
+	hlt
+
+forever_loop:
+	cpuid
+	out	%al, $0x80
+	jmp	forever_loop
+
+	.globl	guest_interrupt, guest_fault
+guest_interrupt:
+	iret
+guest_fault:			/* #GP: behind the two-byte instruction */
+	push	%bp
+	mov	%sp, %bp
+	addw	$2, 2(%bp)
+	pop	%bp
+	iret
+guest_code_end:
+
+	.balign	2
+guest_routines:
+	.short	cpuid_loop - guest_code, outb_loop - guest_code
+	.short	inl_loop - guest_code, rdmsr_loop - guest_code
+	.short	wrmsr_loop - guest_code, hypercall_loop - guest_code
+	.short	mmio_read_loop - guest_code, mmio_write_loop - guest_code
+	.short	hlt_loop - guest_code, read_pages_loop - guest_code
+	.short	write_pages_loop - guest_code, exec_pages_loop - guest_code
+	.short	cr4_loop - guest_code, interrupts_loop - guest_code
+	.short	all_ports_loop - guest_code, all_msrs_loop - guest_code
+	.short	walk_loop - guest_code, nested_loop - guest_code
+	.short	l2_cpuid_loop - guest_code, forever_loop - guest_code
+
+	.section .note.GNU-stack, "", @progbits
