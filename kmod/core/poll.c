@@ -17,6 +17,10 @@ static int khx_poll_wake(wait_queue_entry_t *wait, unsigned int mode,
 
 	if (!(key_to_poll(key) & poll->mask))
 		return 0;
+	/* What we are woken for before the flag; see khx_poll_arm(). */
+	smp_mb();
+	if (!READ_ONCE(poll->armed))
+		return 0;
 	if (poll->count)
 		(*poll->count)++;
 	khx_virtqueue_queue(poll->vq);
@@ -73,6 +77,7 @@ int khx_poll_start(struct khx_poll *poll, struct file *file)
 	if (poll->wqh)
 		return 0;
 
+	khx_poll_arm(poll);
 	mask = vfs_poll(file, &poll->table);
 	if (mask & EPOLLERR) {
 		khx_poll_stop(poll);

@@ -5,6 +5,8 @@
 #include <linux/poll.h>
 #include <linux/wait.h>
 
+#include <asm/barrier.h>
+
 struct file;
 struct khx_virtqueue;
 
@@ -15,6 +17,7 @@ struct khx_virtqueue;
  * @wqh: that wait queue while armed, else NULL
  * @vq: the virtqueue to queue
  * @mask: which events count
+ * @armed: react to them? Read by the wakeup
  * @count: incremented at each wakeup, or NULL; guarded by the lock of @wqh
  *
  * Guarded by @vq's mutex, but for the wakeup itself.
@@ -25,6 +28,7 @@ struct khx_poll {
 	wait_queue_head_t *wqh;
 	struct khx_virtqueue *vq;
 	__poll_t mask;
+	bool armed;
 	u64 *count;
 };
 
@@ -32,5 +36,20 @@ void khx_poll_init(struct khx_poll *poll, struct khx_virtqueue *vq,
 		   __poll_t mask, u64 *count);
 int khx_poll_start(struct khx_poll *poll, struct file *file);
 void khx_poll_stop(struct khx_poll *poll);
+
+/*
+ * A cheap stop and start for who is woken often: between the two, events go
+ * unheard. After arming, look at the file once more: what came before is
+ * seen there, what comes after wakes. Pairs with the wakeup's barrier.
+ */
+static inline void khx_poll_arm(struct khx_poll *poll)
+{
+	smp_store_mb(poll->armed, true);
+}
+
+static inline void khx_poll_disarm(struct khx_poll *poll)
+{
+	WRITE_ONCE(poll->armed, false);
+}
 
 #endif /* KHX_CORE_POLL_H */
