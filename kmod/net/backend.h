@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Where packets go to and come from. A backend serves one virtqueue, that is
+ * one direction, from khx_virtqueue_start() to khx_virtqueue_stop().
+ */
+#ifndef KHX_NET_BACKEND_H
+#define KHX_NET_BACKEND_H
+
+#include <linux/types.h>
+
+#include "core/virtqueue.h"
+
+struct file;
+struct iov_iter;
+struct khx_net_backend;
+struct khx_net_queue;
+struct seq_file;
+
+/**
+ * struct khx_net_backend_ops - a kind of backend
+ * @name: as fdinfo shows it
+ * @send: transmit, in order. Takes chains with a frame behind the header;
+ *        returns how many are done with, sent or dropped. When these are not
+ *        all, the queue has been stopped by khx_virtqueue_fail(), or will be
+ *        queued when there is room for the next one
+ * @fill: have packets ready from @head to @tail of the backend, and return
+ *        how many. With @wait, when there are none, the queue will be queued
+ *        once there are; no packet is missed in between. Without, or when
+ *        there are some, it is left alone
+ * @receive: write the packet at @head, which is gone then in any case, with
+ *        a header unless the queue makes its own. @len bytes are wanted;
+ *        returns how many there were, or a negative errno
+ * @drop: lose the packet at @head
+ * @destroy: give back what is ready, let go of the file, free the backend.
+ *        Nothing is queued by it any more. May sleep
+ *
+ * All but @destroy are called by the worker under the virtqueue's mutex.
+ */
+struct khx_net_backend_ops {
+	const char *name;
+	unsigned int (*send)(struct khx_net_backend *backend,
+			     const struct khx_chain *chains, unsigned int n);
+	unsigned int (*fill)(struct khx_net_backend *backend, bool wait);
+	int (*receive)(struct khx_net_backend *backend, struct iov_iter *to,
+		       size_t len);
+	void (*drop)(struct khx_net_backend *backend);
+	void (*destroy)(struct khx_net_backend *backend);
+};
+
+/**
+ * struct khx_net_backend - what all backends have
+ * @ops: their kind
+ * @queue: the queue they serve
+ * @file: the file they were made from; they hold a reference
+ * @head: receive: oldest packet that is ready
+ * @tail: receive: end of the ready packets
+ * @len: receive: lengths of the ready packets, without header, never 0
+ *
+ * Guarded by the virtqueue's mutex.
+ */
+struct khx_net_backend {
+	const struct khx_net_backend_ops *ops;
+	struct khx_net_queue *queue;
+	struct file *file;
+	unsigned int head;
+	unsigned int tail;
+	u32 len[KHX_BATCH];
+};
+
+struct khx_net_backend *khx_net_tap_create(struct khx_net_queue *queue,
+					   struct file *file);
+
+#endif /* KHX_NET_BACKEND_H */

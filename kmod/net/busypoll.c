@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Busy polling, VHOST_SET_VRING_BUSYLOOP_TIMEOUT: look again for a while
+ * before going to sleep. Never at the cost of others: it ends when anything
+ * else is to be done on this CPU or by this worker.
+ */
+#include <linux/ktime.h>
+#include <linux/lockdep.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+
+#include "net/backend.h"
+#include "net/net.h"
+
+static struct khx_worker *khx_net_busypoll_worker(struct khx_virtqueue *vq)
+{
+	return rcu_dereference_protected(vq->worker,
+					 lockdep_is_held(&vq->mutex));
+}
+
+static bool khx_net_busypoll_may(const struct khx_worker *worker, ktime_t end)
+{
+	return !need_resched() && !signal_pending(current) &&
+	       !khx_worker_has_work(worker) && ktime_before(ktime_get(), end);
+}
+
+/*
+ * While we poll for the receive queue its worker cannot serve the transmit
+ * queue: spare the driver the kicks, and look at that ring as well. The
+ * mutexes of both are held, which no other path does in this order, hence
+ * the trylock.
+ */
+static bool khx_net_busypoll_take_tx(struct khx_virtqueue *rx,
+				     struct khx_virtqueue *tx)
+{
+	if (!mutex_trylock(&tx->mutex))
+		return false;
+	if (khx_virtqueue_is_running(tx) &&
+	    khx_net_busypoll_worker(tx) == khx_net_busypoll_worker(rx)) {
+		khx_virtqueue_disable_notify(tx);
+		return true;
+	}
+	mutex_unlock(&tx->mutex);
+	return false;
+}
+
+static void khx_net_busypoll_put_tx(struct khx_virtqueue *tx)
+{
+	if (khx_virtqueue_enable_notify(tx)) {
+		khx_virtqueue_disable_notify(tx);
+		khx_virtqueue_queue(tx);
+	}
+	mutex_unlock(&tx->mutex);
+}
+
+/**
+ * khx_net_busypoll_rx - wait a moment for packets
+ * @rx: receive queue, running
+ *
+ * Context: Worker, under the virtqueue's mutex.
+ * Return: true when the backend has some.
+ */
+bool khx_net_busypoll_rx(struct khx_net_queue *rx)
+{
+	struct khx_worker *worker = khx_net_busypoll_worker(&rx->vq);
+	ktime_t end = ktime_add_us(ktime_get(), rx->vq.busyloop_us);
+	struct khx_virtqueue *tx =
+		&khx_net_of(rx->vq.dev)->queues[KHX_NET_TX].vq;
+	bool has_tx = khx_net_busypoll_take_tx(&rx->vq, tx);
+	struct khx_net_backend *be = rx->vq.backend;
+	bool hit = false;
+
+	while (khx_net_busypoll_may(worker, end)) {
+		hit = be->ops->fill(be, false);
+		if (hit || (has_tx && !khx_virtqueue_is_empty(tx)))
+			break;
+		cpu_relax();
+	}
+	if (has_tx)
+		khx_net_busypoll_put_tx(tx);
+	return hit;
+}
+
+/**
+ * khx_net_busypoll_tx - wait a moment for chains
+ * @tx: transmit queue, running, kicks off
+ *
+ * Packets for the receive queue end the wait: they queue it, and it has the
+ * same worker.
+ *
+ * Context: Worker, under the virtqueue's mutex.
+ * Return: true when the ring has some.
+ */
+bool khx_net_busypoll_tx(struct khx_net_queue *tx)
+{
+	struct khx_worker *worker = khx_net_busypoll_worker(&tx->vq);
+	ktime_t end = ktime_add_us(ktime_get(), tx->vq.busyloop_us);
+
+	while (khx_net_busypoll_may(worker, end)) {
+		if (!khx_virtqueue_is_empty(&tx->vq))
+			return true;
+		cpu_relax();
+	}
+	return false;
+}
