@@ -69,11 +69,11 @@ bool khx_net_busypoll_rx(struct khx_net_queue *rx)
 		&khx_net_of(rx->vq.dev)->queues[KHX_NET_TX].vq;
 	bool has_tx = khx_net_busypoll_take_tx(&rx->vq, tx);
 	struct khx_net_backend *be = rx->vq.backend;
-	bool hit = false;
+	bool hit;
 
-	while (khx_net_busypoll_may(worker, end)) {
-		hit = be->ops->fill(be, false);
-		if (hit || (has_tx && !khx_virtqueue_is_empty(tx)))
+	while (!(hit = be->ops->fill(be, false))) {
+		if (!khx_net_busypoll_may(worker, end) ||
+		    (has_tx && !khx_virtqueue_is_empty(tx)))
 			break;
 		cpu_relax();
 	}

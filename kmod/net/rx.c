@@ -260,8 +260,6 @@ static bool khx_net_rx_fill(struct khx_net_queue *rx)
 {
 	struct khx_net_backend *be = rx->vq.backend;
 
-	if (be->ops->fill(be, false))
-		return true;
 	if (unlikely(rx->vq.busyloop_us) && khx_net_busypoll_rx(rx))
 		return true;
 	return be->ops->fill(be, true);
