@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A tap interface and the host's end of it. Needs CAP_NET_ADMIN.
+ * Functions return 0 or a file descriptor, or -1 with errno set.
+ */
+#ifndef KHX_SELFTESTS_TAPDEV_H
+#define KHX_SELFTESTS_TAPDEV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Marks our packets; nobody in the stack wants them. */
+#define TAPDEV_ETHERTYPE	0x88b5
+
+/**
+ * struct tapdev - a tap interface with one queue
+ * @fd: its queue, for the device
+ * @packet: a packet socket on the interface, for our ethertype
+ * @name: of the interface
+ * @ifindex: its index
+ */
+struct tapdev {
+	int fd;
+	int packet;
+	char name[16];
+	int ifindex;
+};
+
+/* @hdr_len: length of the virtio-net header, or 0 for none. */
+int tapdev_open(struct tapdev *tap, const char *name, int hdr_len);
+void tapdev_close(struct tapdev *tap);
+int tapdev_set_up(struct tapdev *tap, bool up);
+/* One of /sys/class/net/NAME/statistics, or -1. */
+long tapdev_counter(const struct tapdev *tap, const char *which);
+
+#endif /* KHX_SELFTESTS_TAPDEV_H */
