@@ -3,6 +3,7 @@
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 PREFIX ?= /usr/local
+VERSION := 0.1
 export PREFIX
 
 # The order of help.
@@ -46,6 +47,16 @@ uninstall: ## the reverse
 	rm -f $(addprefix $(DESTDIR)/lib/modules/*/updates/kmod/*/,khx*.ko)
 	-[ -n "$(DESTDIR)" ] || depmod
 
+dkms: ## give the modules' source to DKMS, which builds them for each kernel
+	tools/package/source $(VERSION) $(DESTDIR)/usr/src/khx-$(VERSION)
+	-[ -n "$(DESTDIR)" ] || dkms install khx/$(VERSION)
+
+deb: ## Debian packages khx (tools) and khx-dkms (modules) in build/deb
+	tools/package/deb $(VERSION) build/deb
+
+clean-modules:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+
 clean: ## remove what `make` built; `rm -rf build` removes the rest
 	-[ ! -d "$(KDIR)" ] || $(MAKE) -C $(KDIR) M=$(CURDIR) clean
 	$(MAKE) -C tools clean
@@ -54,4 +65,4 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: all modules tools demo check check-debug bench style setup install \
-	uninstall clean help
+	uninstall dkms deb clean clean-modules help
