@@ -273,9 +273,8 @@ static int khx_packed_chain(struct khx_virtqueue *vq, struct khx_chain *chain,
 	return 0;
 }
 
-static __always_inline void khx_packed_advance(const struct khx_virtqueue *vq,
-					       u16 *slot, bool *wrap,
-					       unsigned int n)
+static void khx_packed_advance(const struct khx_virtqueue *vq, u16 *slot,
+			       bool *wrap, unsigned int n)
 {
 	unsigned int next = *slot + n;
 
@@ -324,11 +323,10 @@ static void khx_packed_rewind(struct khx_virtqueue *vq, unsigned int n,
 	vq->next_avail = slot - nr_slots;
 }
 
-static __always_inline u16 khx_packed_used_flags(bool wrap, u32 written)
+/* @lap is what both flags are in this lap of the device. */
+static __always_inline u16 khx_packed_used_flags(u16 lap, u32 written)
 {
-	u16 flags = wrap ? KHX_PACKED_AVAIL | KHX_PACKED_USED : 0;
-
-	return written ? flags | VRING_DESC_F_WRITE : flags;
+	return written ? lap | VRING_DESC_F_WRITE : lap;
 }
 
 /* Dirty log: the descriptors from @slot on that a completion has written. */
@@ -358,13 +356,14 @@ static int khx_packed_log(struct khx_virtqueue *vq, unsigned int slot,
 static int khx_packed_complete(struct khx_virtqueue *vq,
 			       const struct khx_chain *chains, unsigned int n)
 {
+	const u16 both = KHX_PACKED_AVAIL | KHX_PACKED_USED;
 	struct vring_packed_desc __user *ring = vq->desc;
-	struct vring_packed_desc __user *first = ring + vq->next_used;
-	u16 slot = vq->next_used, flags;
-	bool wrap = vq->used_wrap;
+	u16 slot = vq->next_used, num = vq->num;
+	u16 lap = vq->used_wrap ? both : 0, first = lap;
 	unsigned int i;
+	u16 flags;
 
-	if (!user_access_begin(ring, vq->num * sizeof(*ring)))
+	if (!user_access_begin(ring, num * sizeof(*ring)))
 		return -EFAULT;
 	for (i = 0; i < n; i++) {
 		unsafe_put_user(cpu_to_le16(chains[i].id), &ring[slot].id,
@@ -372,23 +371,27 @@ static int khx_packed_complete(struct khx_virtqueue *vq,
 		unsafe_put_user(cpu_to_le32(chains[i].written),
 				&ring[slot].len, err_fault);
 		if (i) {
-			flags = khx_packed_used_flags(wrap, chains[i].written);
+			flags = khx_packed_used_flags(lap, chains[i].written);
 			unsafe_put_user(cpu_to_le16(flags), &ring[slot].flags,
 					err_fault);
 		}
-		khx_packed_advance(vq, &slot, &wrap, chains[i].nr_slots);
+		slot += chains[i].nr_slots;
+		if (slot >= num) {
+			slot -= num;
+			lap ^= both;
+		}
 	}
 	/* All others before the first one's flags. */
 	smp_wmb();
-	flags = khx_packed_used_flags(vq->used_wrap, chains[0].written);
-	unsafe_put_user(cpu_to_le16(flags), &first->flags, err_fault);
+	flags = khx_packed_used_flags(first, chains[0].written);
+	unsafe_put_user(cpu_to_le16(flags), &ring[vq->next_used].flags,
+			err_fault);
 	user_access_end();
 
-	i = vq->next_used;
-	vq->signalled = i;
+	vq->signalled = vq->next_used;
 	vq->next_used = slot;
-	vq->used_wrap = wrap;
-	return khx_packed_log(vq, i, chains, n);
+	vq->used_wrap = lap;
+	return khx_packed_log(vq, vq->signalled, chains, n);
 
 err_fault:
 	user_access_end();

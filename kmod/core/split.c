@@ -9,7 +9,8 @@
  *
  * A fetch reads the driver's index once, then all new heads, then all first
  * descriptors, each in one block of user access. Nothing is read twice: what
- * is checked is the copy.
+ * is checked is the copy. The byte order is read before a block: the check
+ * that UBSAN puts on reading a bool is a call, and none may be made inside.
  */
 #include <linux/lockdep.h>
 #include <linux/log2.h>
@@ -110,13 +111,14 @@ static int khx_split_read(struct khx_virtqueue *vq, unsigned int max)
 	struct vring_desc *desc = vq->scratch->descs;
 	__virtio16 *heads = vq->scratch->heads;
 	u16 mask = vq->num - 1, first = vq->next_avail, pending, head;
+	const bool le = vq->is_le;
 	unsigned int i, n;
 	__virtio16 idx;
 
 	if (!user_access_begin(avail, khx_split_avail_size(vq)))
 		goto err_range;
 	unsafe_get_user(idx, &avail->idx, err_fault);
-	pending = khx16_to_cpu(vq, idx) - first;
+	pending = __virtio16_to_cpu(le, idx) - first;
 	n = min_t(unsigned int, pending, max);
 	/* The index before the heads it covers; pairs with the driver's. */
 	smp_rmb();
@@ -135,9 +137,8 @@ static int khx_split_read(struct khx_virtqueue *vq, unsigned int max)
 	if (!user_access_begin(table, vq->num * sizeof(*table)))
 		goto err_range;
 	for (i = 0; i < n; i++, desc++) {
-		head = khx16_to_cpu(vq, heads[i]);
 		/* Judged when its turn comes: see khx_split_chain(). */
-		head &= mask;
+		head = __virtio16_to_cpu(le, heads[i]) & mask;
 		unsafe_get_user(desc->addr, &table[head].addr, err_fault);
 		unsafe_get_user(desc->len, &table[head].len, err_fault);
 		unsafe_get_user(desc->flags, &table[head].flags, err_fault);
@@ -295,20 +296,22 @@ static int khx_split_complete(struct khx_virtqueue *vq,
 	struct vring_used __user *used = vq->used;
 	struct vring_used_elem __user *elem;
 	u16 mask = vq->num - 1, first = vq->next_used;
+	const bool le = vq->is_le;
 	unsigned int i;
 
 	if (!user_access_begin(used, khx_split_used_size(vq)))
 		return -EFAULT;
 	for (i = 0; i < n; i++) {
 		elem = &used->ring[(u16)(first + i) & mask];
-		unsafe_put_user(cpu_to_khx32(vq, chains[i].id), &elem->id,
-				err_fault);
-		unsafe_put_user(cpu_to_khx32(vq, chains[i].written),
+		unsafe_put_user(__cpu_to_virtio32(le, chains[i].id),
+				&elem->id, err_fault);
+		unsafe_put_user(__cpu_to_virtio32(le, chains[i].written),
 				&elem->len, err_fault);
 	}
 	/* The entries before the index that makes them valid. */
 	smp_wmb();
-	unsafe_put_user(cpu_to_khx16(vq, first + n), &used->idx, err_fault);
+	unsafe_put_user(__cpu_to_virtio16(le, first + n), &used->idx,
+			err_fault);
 	user_access_end();
 
 	vq->signalled = first;

@@ -273,33 +273,22 @@ static inline void khx_virtqueue_disable_notify(struct khx_virtqueue *vq)
 	vq->ops->disable_notify(vq);
 }
 
-/* Inlined even in debug builds: they run inside user access blocks. */
-static __always_inline u16 khx16_to_cpu(const struct khx_virtqueue *vq,
-					__virtio16 v)
+static inline u16 khx16_to_cpu(const struct khx_virtqueue *vq, __virtio16 v)
 {
 	return __virtio16_to_cpu(vq->is_le, v);
 }
 
-static __always_inline __virtio16 cpu_to_khx16(const struct khx_virtqueue *vq,
-						u16 v)
+static inline __virtio16 cpu_to_khx16(const struct khx_virtqueue *vq, u16 v)
 {
 	return __cpu_to_virtio16(vq->is_le, v);
 }
 
-static __always_inline u32 khx32_to_cpu(const struct khx_virtqueue *vq,
-					 __virtio32 v)
+static inline u32 khx32_to_cpu(const struct khx_virtqueue *vq, __virtio32 v)
 {
 	return __virtio32_to_cpu(vq->is_le, v);
 }
 
-static __always_inline __virtio32 cpu_to_khx32(const struct khx_virtqueue *vq,
-						u32 v)
-{
-	return __cpu_to_virtio32(vq->is_le, v);
-}
-
-static __always_inline u64 khx64_to_cpu(const struct khx_virtqueue *vq,
-					 __virtio64 v)
+static inline u64 khx64_to_cpu(const struct khx_virtqueue *vq, __virtio64 v)
 {
 	return __virtio64_to_cpu(vq->is_le, v);
 }
