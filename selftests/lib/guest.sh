@@ -22,6 +22,7 @@
 GUEST_DIR=$(mktemp -d /tmp/khx-guests.XXXXXX)
 declare -A guest_pids guest_boots
 guest_serial=0
+guest_eol=$'\r$'
 trap guest_cleanup EXIT
 
 # guest_need: skip the whole test where no guest can run.
@@ -96,7 +97,8 @@ guest_wait() {
 	done
 }
 
-# guest_reply NAME FILE PATTERN SECONDS: print the first line that matches.
+# guest_reply NAME FILE PATTERN SECONDS: print the first line that matches, and
+# match it to its end, as it may be on its way still.
 guest_reply() {
 	local end=$((SECONDS + $4))
 	until grep -m 1 -e "$3" "$GUEST_DIR/$1/$2"; do
@@ -116,11 +118,11 @@ guest_run() {
 	guest_serial=$((guest_serial + 1))
 	id=$BASHPID.$guest_serial
 	echo "$id $limit $(printf '%s' "$*" | base64 -w 0)" 1<>"$GUEST_DIR/$name/command.in"
-	if ! reply=$(guest_reply "$name" command.out "^$id " $((limit + 10))); then
+	if ! reply=$(guest_reply "$name" command.out "^$id .* end$" $((limit + 10))); then
 		echo "guest $name does not answer: $*"
 		return 125
 	fi
-	read -r _ status output <<< "$reply"
+	read -r _ status output <<< "${reply% end}"
 	printf '%s' "$output" | base64 -d
 	return "$status"
 }
@@ -132,14 +134,14 @@ guest_qmp() {
 	id=$BASHPID.$guest_serial
 	printf '{"execute": "%s", "arguments": %s, "id": "%s"}\n' "$2" \
 		"${arguments:-"{}"}" "$id" 1<>"$GUEST_DIR/$name/qmp.in"
-	reply=$(guest_reply "$name" qmp.out "\"id\": \"$id\"" 30) || return 1
+	reply=$(guest_reply "$name" qmp.out "\"id\": \"$id\".*$guest_eol" 30) || return 1
 	echo "$reply"
 	! grep -q '"error":' <<< "$reply"
 }
 
 # guest_event NAME EVENT [SECONDS]: wait for a QMP event; print the first.
 guest_event() {
-	guest_reply "$1" qmp.out "\"event\": \"$2\"" "${3:-30}"
+	guest_reply "$1" qmp.out "\"event\": \"$2\".*$guest_eol" "${3:-30}"
 }
 
 # guest_kill NAME [SIGNAL]: end its QEMU, by kill -9 if not said otherwise.
