@@ -1,0 +1,165 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# QEMU dies by SIGKILL, again and again, while its guest floods both ways on a
+# split and a packed NIC; the tap goes away under traffic; a second owner comes;
+# the module is to be unloaded. Nothing may be left behind.
+#
+# A guest is booted once and saved with its traffic; each kill needs only
+# that it is restored.
+
+here=$(dirname "$0")
+. "${KHX_LIB:-$here/../lib}/tap.sh"
+. "${KHX_LIB:-$here/../lib}/guest.sh"
+. "${KHX_LIB:-$here/../lib}/modules.sh"
+. "$here/netguest.sh"
+
+KILLS=${KILLS:-20}
+GUEST_MEM=192
+
+# start_victim QEMU-ARGUMENTS...
+start_victim() {
+	nics=() net_fds=()
+	net_nic 1 "" ""
+	net_nic 2 "" packed=on
+	guest_start victim "${nics[@]}" "$@"
+	net_close
+}
+
+restore_victim() {
+	start_victim -incoming "exec:cat $GUEST_DIR/saved"
+}
+
+save_victim() {
+	guest_qmp victim migrate "{\"uri\": \"exec:cat > $GUEST_DIR/saved\"}" \
+		> /dev/null || return
+	guest_event victim STOP 60 > /dev/null &&
+		tap_wait 60 is_saved
+	net_fell_back victim && return 1
+	guest_kill victim
+}
+
+is_saved() {
+	guest_qmp victim query-migrate | grep -q '"status": "completed"'
+}
+
+# flood_guest N: from the host, which must not ask who has the address while
+# nobody has.
+flood_guest() {
+	ip neigh replace "10.99.$1.2" lladdr "$(net_mac "$1")" dev "khxt-br$1" \
+		nud permanent
+	stream flood "10.99.$1.2" 9 1400 &
+	floods+=($!)
+}
+
+flood_host() {
+	guest_run victim "for n in 1 2; do
+		setsid stream flood 10.99.\$n.1 9 1400 > /dev/null 2>&1 &
+	done"
+}
+
+# All four queues at work, since the guest was restored.
+has_traffic() {
+	local n queue
+	for n in 1 2; do
+		for queue in 0 1; do
+			[ "$(net_sum victim "$n" "$queue" chains)" -gt 200 ] || return
+		done
+	done
+}
+
+no_workers() {
+	! ps -eo comm= | grep -q '^khx-'
+}
+
+kill_under_traffic() {
+	local i
+	for ((i = 1; i <= KILLS; i++)); do
+		restore_victim
+		if ! tap_wait 30 has_traffic; then
+			echo "no traffic before kill $i"
+			cat "/proc/$(guest_pid victim)/fdinfo/${net_fds[1]}"
+			guest_log victim
+			return 1
+		fi
+		guest_kill victim
+		tap_wait 10 no_workers || return
+	done
+	echo "$i times"
+}
+
+# ticks: CPU time that the victim's workers have used.
+worker_ticks() {
+	local fd tid
+	for fd in ${net_fds[*]}; do
+		tid=$(awk '$1 == "khx-worker:" { print $4 }' \
+			"/proc/$(guest_pid victim)/fdinfo/$fd")
+		cat "/proc/$tid/stat"
+	done | awk '{ sum += $14 + $15 } END { print sum + 0 }'
+}
+
+# The workers get nothing done any more, and must not try for ever.
+tap_removal() {
+	local before after
+	ip link del khxt-tap1 && ip link del khxt-tap2 || return
+	guest_run victim "killall stream" || return
+	sleep 1
+	before=$(worker_ticks)
+	sleep 2
+	after=$(worker_ticks)
+	echo "$((after - before)) ticks of CPU in 2 s without a tap"
+	[ $((after - before)) -lt 20 ]
+}
+
+second_owner() {
+	local fd output
+	exec {fd}<>"$DEVICE"
+	# Both inherit the same open file.
+	qemu-system-x86_64 -M none -nodefaults -nographic -S \
+		-netdev "tap,id=n,ifname=khxt-tap3,script=no,downscript=no,vhost=on,vhostfd=$fd" \
+		< /dev/null > "$GUEST_DIR/first.log" 2>&1 &
+	first=$!
+	tap_wait 10 grep -q khx-worker "/proc/$first/fdinfo/$fd"
+	output=$(timeout 10 qemu-system-x86_64 -M none -nodefaults -nographic -S \
+		-netdev "tap,id=n,ifname=khxt-tap4,script=no,downscript=no,vhost=on,vhostforce=on,vhostfd=$fd" \
+		< /dev/null 2>&1)
+	exec {fd}>&-
+	kill "$first"
+	wait "$first" 2>/dev/null
+	echo "$output"
+	grep -q "vhost_set_owner failed.*busy" <<< "$output"
+}
+
+unload_and_load() {
+	khx_module_unload khx_net && khx_module_load khx_net &&
+		tap_wait 5 test -c "$DEVICE"
+}
+
+net_set_up
+trap 'kill "${floods[@]}" 2>/dev/null; net_tear_down; guest_cleanup' EXIT
+floods=()
+for n in 1 2 3 4; do
+	net_link "$n" || tap_bail "no links"
+done
+tap_plan 8
+start_victim
+guest_wait victim || tap_bail "the guest does not boot"
+net_up victim 1 && net_up victim 2 || tap_bail "the guest has no NIC"
+flood_guest 1
+flood_guest 2
+flood_host
+tap_wait 30 has_traffic
+tap_run "traffic before anything else" has_traffic
+net_claim "a running guest is saved" save_victim || tap_bail "no saved guest"
+net_claim "killed $KILLS times under traffic" kill_under_traffic
+
+restore_victim
+tap_wait 30 has_traffic
+tap_fails "the module stays while it is in use" rmmod khx_net
+net_claim "tap removed under traffic" tap_removal
+guest_kill victim
+kill "${floods[@]}"
+tap_run "no worker is left" tap_wait 10 no_workers
+net_claim "a second owner is refused" second_owner
+tap_run "the module can be unloaded and loaded" unload_and_load
+tap_exit
