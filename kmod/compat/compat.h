@@ -19,6 +19,7 @@
 #endif
 
 #include "eventfd.h"
+#include "genetlink.h"
 #include "vhost.h"
 
 #endif /* __ASSEMBLY__ */

@@ -93,8 +93,10 @@ int khx_device_set_owner(struct khx_device *dev)
 		khx_pool_destroy(dev);
 		mmput(dev->mm);
 		dev->mm = NULL;
+		return ret;
 	}
-	return ret;
+	khx_registry_set_owner(dev);
+	return 0;
 }
 
 static void khx_device_reset_vqs(struct khx_device *dev)
@@ -150,6 +152,7 @@ void khx_device_disown(struct khx_device *dev)
 	dev->log_event = NULL;
 	dev->features = 0;
 	/* 5. */
+	khx_registry_clear_owner(dev);
 	if (dev->mm)
 		mmput(dev->mm);
 	dev->mm = NULL;
@@ -366,7 +369,7 @@ EXPORT_SYMBOL_GPL(khx_device_flush);
  * @nvqs: how many
  *
  * Context: Process context. May sleep.
- * Return: 0 or -ENOMEM.
+ * Return: 0 or a negative errno.
  */
 int khx_device_init(struct khx_device *dev, const struct khx_device_ops *ops,
 		    struct khx_virtqueue **vqs, unsigned int nvqs)
@@ -385,6 +388,9 @@ int khx_device_init(struct khx_device *dev, const struct khx_device_ops *ops,
 		if (ret)
 			goto err_vq;
 	}
+	ret = khx_registry_add(dev);
+	if (ret)
+		goto err_vq;
 	return 0;
 
 err_vq:
@@ -406,9 +412,11 @@ void khx_device_destroy(struct khx_device *dev)
 {
 	unsigned int i;
 
+	khx_registry_remove(dev);
 	mutex_lock(&dev->mutex);
 	khx_device_disown(dev);
 	mutex_unlock(&dev->mutex);
+	khx_registry_release(dev);
 
 	for (i = 0; i < dev->nvqs; i++)
 		khx_virtqueue_destroy(dev->vqs[i]);

@@ -2,12 +2,14 @@
 #ifndef KHX_CORE_DEVICE_H
 #define KHX_CORE_DEVICE_H
 
+#include <linux/khx.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
 #include <linux/xarray.h>
 #include <uapi/linux/vhost.h>
 #include <uapi/linux/virtio_config.h>
 
+#include "core/registry.h"
 #include "core/virtqueue.h"
 
 struct seq_file;
@@ -64,14 +66,16 @@ struct khx_device {
 	const struct khx_device_ops *ops;
 	struct khx_virtqueue **vqs;
 	unsigned int nvqs;
+	struct khx_registration reg;
 
 	/* Guarded by @mutex. */
 	struct mm_struct *mm;		/* the owner's, NULL: none */
-	u64 features;
+	u64 features;			/* read without @mutex by netlink */
 	struct khx_memory *memory;
 	void __user *log_base;
 	struct eventfd_ctx *log_event;
-	struct xarray workers;		/* by id; holds all of them */
+	enum khx_mode mode;
+	struct xarray workers;		/* by id; to be read under RCU too */
 };
 
 int khx_device_init(struct khx_device *dev, const struct khx_device_ops *ops,

@@ -3,14 +3,17 @@
 #include <linux/init.h>
 #include <linux/module.h>
 
+#include "core/netlink.h"
+
 static int __init khx_init(void)
 {
-	return 0;
+	return khx_netlink_init();
 }
 module_init(khx_init);
 
 static void __exit khx_exit(void)
 {
+	khx_netlink_exit();
 }
 module_exit(khx_exit);
 

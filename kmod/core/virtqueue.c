@@ -33,6 +33,7 @@
 #include "core/device.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/netlink.h"
 #include "core/ring.h"
 
 /**
@@ -57,6 +58,7 @@ int khx_virtqueue_fail(struct khx_virtqueue *vq, int err, const char *check)
 	pr_debug_ratelimited("khx: queue %u: %s (%d)\n", vq->index, check, err);
 	if (vq->error)
 		eventfd_signal(vq->error);
+	khx_netlink_vq_event(vq, KHX_CMD_QUEUE_ERROR_NTF);
 	return err;
 }
 EXPORT_SYMBOL_GPL(khx_virtqueue_fail);
@@ -175,6 +177,7 @@ int khx_virtqueue_start(struct khx_virtqueue *vq, void *backend)
 	vq->fault = NULL;
 	vq->backend = backend;
 	khx_virtqueue_queue(vq);
+	khx_netlink_vq_event(vq, KHX_CMD_QUEUE_START_NTF);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(khx_virtqueue_start);
@@ -195,6 +198,8 @@ void *khx_virtqueue_stop(struct khx_virtqueue *vq)
 
 	lockdep_assert_held(&vq->mutex);
 	vq->backend = NULL;
+	if (backend)
+		khx_netlink_vq_event(vq, KHX_CMD_QUEUE_STOP_NTF);
 	return backend;
 }
 EXPORT_SYMBOL_GPL(khx_virtqueue_stop);
@@ -416,6 +421,8 @@ void khx_virtqueue_reset(struct khx_virtqueue *vq)
 	vq->log_used_gpa = 0;
 	vq->log_used = false;
 	vq->busyloop_us = 0;
+	vq->poll_us = 0;
+	vq->weight = KHX_WEIGHT_DEFAULT;
 	vq->legacy_le = virtio_legacy_is_little_endian();
 	khx_virtqueue_set_memory(vq, NULL);
 	vq->ops = NULL;

@@ -88,6 +88,9 @@ struct khx_chain {
  * @bytes: payload moved, counted by the backend
  * @batches: completions published
  * @errors: times the queue was stopped for a broken ring
+ * @drops: packets the backend could not pass on, counted by the backend
+ * @polls: times it was polled rather than waited for
+ * @poll_hits: times that found something
  *
  * Written under the virtqueue's mutex (@kicks: under the lock of the kick
  * eventfd's wait queue), read without it: a reader may see them a batch apart.
@@ -101,6 +104,9 @@ struct khx_virtqueue_stats {
 	u64 bytes;
 	u64 batches;
 	u64 errors;
+	u64 drops;
+	u64 polls;
+	u64 poll_hits;
 };
 
 /**
@@ -185,7 +191,9 @@ struct khx_virtqueue {
 	bool log_used;			/* VHOST_VRING_F_LOG */
 	bool is_le;			/* byte order of ring and headers */
 	bool legacy_le;			/* VHOST_SET_VRING_ENDIAN */
-	u32 busyloop_us;
+	u32 busyloop_us;		/* poll at most so long */
+	u32 poll_us;			/* and at the moment so long */
+	u32 weight;			/* size of its turns, in percent */
 	struct eventfd_ctx *call;
 	struct eventfd_ctx *error;
 	struct eventfd_ctx *log_event;	/* the device's, no reference */

@@ -15,6 +15,7 @@
  * since the process that could make use of them is gone.
  */
 #include <linux/completion.h>
+#include <linux/cpumask.h>
 #include <linux/err.h>
 #include <linux/export.h>
 #include <linux/rcupdate.h>
@@ -167,6 +168,24 @@ u32 khx_worker_id(const struct khx_worker *worker)
 pid_t khx_worker_pid(const struct khx_worker *worker)
 {
 	return worker->thread ? task_pid_nr(worker->thread) : 0;
+}
+
+/* The same as @ns has it, 0 if not at all. */
+pid_t khx_worker_tid(const struct khx_worker *worker, struct pid_namespace *ns)
+{
+	return worker->thread && ns ? task_pid_nr_ns(worker->thread, ns) : 0;
+}
+
+/* CPU time it has used, in ns. */
+u64 khx_worker_runtime(const struct khx_worker *worker)
+{
+	return worker->thread ? worker->thread->se.sum_exec_runtime : 0;
+}
+
+/* Where it may run. */
+const struct cpumask *khx_worker_cpus(const struct khx_worker *worker)
+{
+	return worker->thread ? worker->thread->cpus_ptr : cpu_none_mask;
 }
 
 /**

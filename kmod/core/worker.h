@@ -5,8 +5,10 @@
 #include <linux/llist.h>
 #include <linux/types.h>
 
+struct cpumask;
 struct khx_work;
 struct khx_worker;
+struct pid_namespace;
 
 typedef void (*khx_work_fn)(struct khx_work *work);
 
@@ -29,6 +31,10 @@ void khx_worker_flush(struct khx_worker *worker);
 bool khx_worker_has_work(const struct khx_worker *worker);
 u32 khx_worker_id(const struct khx_worker *worker);
 pid_t khx_worker_pid(const struct khx_worker *worker);
+pid_t khx_worker_tid(const struct khx_worker *worker,
+		     struct pid_namespace *ns);
+u64 khx_worker_runtime(const struct khx_worker *worker);
+const struct cpumask *khx_worker_cpus(const struct khx_worker *worker);
 void khx_work_init(struct khx_work *work, khx_work_fn fn);
 
 #endif /* KHX_CORE_WORKER_H */

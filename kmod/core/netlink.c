@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The generic netlink family "khx": who may ask what. uapi/linux/khx.h is its
+ * specification.
+ */
+#include <linux/nospec.h>
+#include <linux/pid_namespace.h>
+#include <linux/rcupdate.h>
+#include <net/sock.h>
+
+#include "core/device.h"
+#include "core/netlink-internal.h"
+#include "core/registry.h"
+
+/* What may come in; everything else is refused as unknown. */
+static const struct nla_policy khx_netlink_policy[KHX_A_MAX + 1] = {
+	[KHX_A_DEV_ID] = NLA_POLICY_MIN(NLA_U32, 1),
+	[KHX_A_QUEUE_ID] = NLA_POLICY_MAX(NLA_U32, S16_MAX),
+	[KHX_A_WORKER_ID] = NLA_POLICY_MAX(NLA_U32, KHX_WORKERS_MAX - 1),
+	[KHX_A_MODE] = NLA_POLICY_MAX(NLA_U32, KHX_MODE_SHARED),
+	[KHX_A_WORKERS] = NLA_POLICY_RANGE(NLA_U32, 1, KHX_WORKERS_MAX),
+	[KHX_A_CPUS] = { .type = NLA_NUL_STRING, .len = KHX_CPUS_LEN_MAX - 1 },
+	[KHX_A_POLL_US] = NLA_POLICY_MAX(NLA_U32, KHX_POLL_US_MAX),
+	[KHX_A_WEIGHT] = NLA_POLICY_RANGE(NLA_U32, KHX_WEIGHT_MIN,
+					  KHX_WEIGHT_MAX),
+};
+
+/* Attributes each command takes; the policy is that of all of them. */
+static const u64 khx_netlink_attrs[] = {
+	[KHX_CMD_DEV_GET] = BIT_ULL(KHX_A_DEV_ID),
+	[KHX_CMD_QUEUE_GET] = BIT_ULL(KHX_A_DEV_ID) | BIT_ULL(KHX_A_QUEUE_ID),
+	[KHX_CMD_WORKER_GET] = BIT_ULL(KHX_A_DEV_ID) | BIT_ULL(KHX_A_WORKER_ID),
+	[KHX_CMD_WORKER_SET] = BIT_ULL(KHX_A_DEV_ID) | BIT_ULL(KHX_A_MODE) |
+			       BIT_ULL(KHX_A_WORKERS) | BIT_ULL(KHX_A_CPUS) |
+			       BIT_ULL(KHX_A_POLL_US) | BIT_ULL(KHX_A_WEIGHT),
+};
+
+static_assert(KHX_A_MAX < BITS_PER_LONG_LONG);
+
+static int khx_netlink_check_attrs(struct nlattr **attrs, u64 allowed,
+				   struct netlink_ext_ack *extack)
+{
+	unsigned int i;
+
+	for (i = 1; i <= KHX_A_MAX; i++)
+		if (attrs[i] && !(allowed & BIT_ULL(i))) {
+			NL_SET_ERR_MSG_ATTR(extack, attrs[i],
+					    "attribute of another command");
+			return -EINVAL;
+		}
+	return 0;
+}
+
+int khx_netlink_check(struct genl_info *info, u8 cmd)
+{
+	return khx_netlink_check_attrs(info->attrs, khx_netlink_attrs[cmd],
+				       info->extack);
+}
+
+/**
+ * khx_netlink_device - the device a request is about
+ * @info: request
+ *
+ * Return: the device, to be given to khx_registry_put(), or an ERR_PTR with
+ * the reason told.
+ */
+struct khx_device *khx_netlink_device(struct genl_info *info)
+{
+	struct nlattr *attr = info->attrs[KHX_A_DEV_ID];
+	struct khx_device *dev;
+
+	if (!attr) {
+		NL_SET_ERR_MSG(info->extack, "dev-id is missing");
+		return ERR_PTR(-EINVAL);
+	}
+	dev = khx_registry_get(nla_get_u32(attr), genl_info_net(info));
+	if (!dev) {
+		NL_SET_ERR_MSG_ATTR(info->extack, attr,
+				    "dev-id: no such device");
+		return ERR_PTR(-ENODEV);
+	}
+	return dev;
+}
+
+static int khx_netlink_fill_dev_one(const struct khx_netlink_msg *msg,
+				    struct khx_device *dev,
+				    struct genl_info *info)
+{
+	return khx_netlink_fill_dev(msg, dev);
+}
+
+static int khx_netlink_fill_vq_one(const struct khx_netlink_msg *msg,
+				   struct khx_device *dev,
+				   struct genl_info *info)
+{
+	struct nlattr *attr = info->attrs[KHX_A_QUEUE_ID];
+	u32 index;
+
+	if (!attr) {
+		NL_SET_ERR_MSG(info->extack, "queue-id is missing");
+		return -EINVAL;
+	}
+	index = nla_get_u32(attr);
+	if (index >= dev->nvqs) {
+		NL_SET_ERR_MSG_ATTR(info->extack, attr,
+				    "queue-id: no such virtqueue");
+		return -ENOENT;
+	}
+	return khx_netlink_fill_vq(msg, dev->vqs[array_index_nospec(index,
+								dev->nvqs)]);
+}
+
+static int khx_netlink_fill_worker_one(const struct khx_netlink_msg *msg,
+				       struct khx_device *dev,
+				       struct genl_info *info)
+{
+	struct nlattr *attr = info->attrs[KHX_A_WORKER_ID];
+	struct khx_worker *worker;
+	int ret = -ENOENT;
+	u32 id;
+
+	if (!attr) {
+		NL_SET_ERR_MSG(info->extack, "worker-id is missing");
+		return -EINVAL;
+	}
+	id = nla_get_u32(attr);
+	rcu_read_lock();
+	worker = xa_load(&dev->workers, id);
+	if (worker)
+		ret = khx_netlink_fill_worker(msg, dev, worker, id);
+	else
+		NL_SET_ERR_MSG_ATTR(info->extack, attr,
+				    "worker-id: no such worker");
+	rcu_read_unlock();
+	return ret;
+}
+
+/* Answer with one message. */
+static int khx_netlink_reply(struct genl_info *info, u8 cmd,
+			     int (*fill)(const struct khx_netlink_msg *msg,
+					 struct khx_device *dev,
+					 struct genl_info *info))
+{
+	struct khx_netlink_msg msg = {
+		.portid = info->snd_portid,
+		.seq = info->snd_seq,
+		.cmd = cmd,
+		.pid_ns = task_active_pid_ns(current),
+	};
+	struct khx_device *dev;
+	int ret;
+
+	ret = khx_netlink_check(info, cmd);
+	if (ret)
+		return ret;
+	msg.skb = genlmsg_new(NLMSG_GOODSIZE + KHX_CPUS_LEN_MAX, GFP_KERNEL);
+	if (!msg.skb)
+		return -ENOMEM;
+
+	dev = khx_netlink_device(info);
+	if (IS_ERR(dev)) {
+		ret = PTR_ERR(dev);
+		goto err_free;
+	}
+	ret = fill(&msg, dev, info);
+	khx_registry_put(dev);
+	if (ret)
+		goto err_free;
+	return genlmsg_reply(msg.skb, info);
+
+err_free:
+	nlmsg_free(msg.skb);
+	return ret;
+}
+
+static int khx_netlink_dev_get(struct sk_buff *skb, struct genl_info *info)
+{
+	return khx_netlink_reply(info, KHX_CMD_DEV_GET,
+				 khx_netlink_fill_dev_one);
+}
+
+static int khx_netlink_queue_get(struct sk_buff *skb, struct genl_info *info)
+{
+	return khx_netlink_reply(info, KHX_CMD_QUEUE_GET,
+				 khx_netlink_fill_vq_one);
+}
+
+static int khx_netlink_worker_get(struct sk_buff *skb, struct genl_info *info)
+{
+	return khx_netlink_reply(info, KHX_CMD_WORKER_GET,
+				 khx_netlink_fill_worker_one);
+}
+
+/**
+ * struct khx_netlink_cursor - where a dump goes on, in its callback's args
+ * @dev: first device to look at
+ * @object: first virtqueue or worker of that device
+ */
+struct khx_netlink_cursor {
+	unsigned long dev;
+	unsigned long object;
+};
+
+static struct khx_netlink_cursor *
+khx_netlink_cursor(struct netlink_callback *cb)
+{
+	static_assert(sizeof(struct khx_netlink_cursor) <= sizeof(cb->args));
+	return (struct khx_netlink_cursor *)cb->args;
+}
+
+/* Puts what there is of one device, from the cursor on. */
+typedef int (*khx_netlink_dump_fn)(const struct khx_netlink_msg *msg,
+				   struct khx_device *dev,
+				   struct khx_netlink_cursor *cursor);
+
+static int khx_netlink_dump_dev(const struct khx_netlink_msg *msg,
+				struct khx_device *dev,
+				struct khx_netlink_cursor *cursor)
+{
+	return khx_netlink_fill_dev(msg, dev);
+}
+
+static int khx_netlink_dump_queues(const struct khx_netlink_msg *msg,
+				   struct khx_device *dev,
+				   struct khx_netlink_cursor *cursor)
+{
+	int ret;
+
+	for (; cursor->object < dev->nvqs; cursor->object++) {
+		ret = khx_netlink_fill_vq(msg, dev->vqs[cursor->object]);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int khx_netlink_dump_workers(const struct khx_netlink_msg *msg,
+				    struct khx_device *dev,
+				    struct khx_netlink_cursor *cursor)
+{
+	struct khx_worker *worker;
+	int ret = 0;
+
+	rcu_read_lock();
+	xa_for_each_start(&dev->workers, cursor->object, worker,
+			  cursor->object) {
+		ret = khx_netlink_fill_worker(msg, dev, worker,
+					      cursor->object);
+		if (ret)
+			break;
+	}
+	rcu_read_unlock();
+	return ret;
+}
+
+/* As many devices as the message has room for, or the one that is asked for. */
+static int khx_netlink_walk(const struct khx_netlink_msg *msg,
+			    const struct nlattr *only, khx_netlink_dump_fn fn)
+{
+	struct khx_netlink_cursor *cursor = khx_netlink_cursor(msg->cb);
+	const struct net *net = sock_net(msg->skb->sk);
+	struct khx_device *dev;
+	int ret;
+
+	if (only && !cursor->dev)
+		cursor->dev = nla_get_u32(only);
+	while ((dev = khx_registry_next(&cursor->dev, net))) {
+		if (only && cursor->dev != nla_get_u32(only))
+			break;
+		ret = fn(msg, dev, cursor);
+		if (ret)
+			return ret;
+		cursor->dev++;
+		cursor->object = 0;
+	}
+	return 0;
+}
+
+static int khx_netlink_dump(struct sk_buff *skb, struct netlink_callback *cb,
+			    u8 cmd, u64 allowed, khx_netlink_dump_fn fn)
+{
+	struct khx_netlink_msg msg = {
+		.skb = skb,
+		.portid = NETLINK_CB(cb->skb).portid,
+		.seq = cb->nlh->nlmsg_seq,
+		.flags = NLM_F_MULTI,
+		.cmd = cmd,
+		.cb = cb,
+		.pid_ns = task_active_pid_ns(current),
+	};
+	struct nlattr **attrs = genl_info_dump(cb)->attrs;
+	int ret;
+
+	ret = khx_netlink_check_attrs(attrs, allowed, cb->extack);
+	if (ret)
+		return ret;
+	cb->seq = khx_registry_lock();
+	ret = khx_netlink_walk(&msg, attrs[KHX_A_DEV_ID], fn);
+	khx_registry_unlock();
+
+	/* A full message is not an error: the next one goes on. */
+	return ret && skb->len ? skb->len : ret;
+}
+
+static int khx_netlink_dev_dump(struct sk_buff *skb,
+				struct netlink_callback *cb)
+{
+	return khx_netlink_dump(skb, cb, KHX_CMD_DEV_GET, 0,
+				khx_netlink_dump_dev);
+}
+
+static int khx_netlink_queue_dump(struct sk_buff *skb,
+				  struct netlink_callback *cb)
+{
+	return khx_netlink_dump(skb, cb, KHX_CMD_QUEUE_GET,
+				BIT_ULL(KHX_A_DEV_ID),
+				khx_netlink_dump_queues);
+}
+
+static int khx_netlink_worker_dump(struct sk_buff *skb,
+				   struct netlink_callback *cb)
+{
+	return khx_netlink_dump(skb, cb, KHX_CMD_WORKER_GET,
+				BIT_ULL(KHX_A_DEV_ID),
+				khx_netlink_dump_workers);
+}
+
+static const struct genl_small_ops khx_netlink_ops[] = {
+	{
+		.cmd	= KHX_CMD_DEV_GET,
+		.doit	= khx_netlink_dev_get,
+		.dumpit	= khx_netlink_dev_dump,
+	},
+	{
+		.cmd	= KHX_CMD_QUEUE_GET,
+		.doit	= khx_netlink_queue_get,
+		.dumpit	= khx_netlink_queue_dump,
+	},
+	{
+		.cmd	= KHX_CMD_WORKER_GET,
+		.doit	= khx_netlink_worker_get,
+		.dumpit	= khx_netlink_worker_dump,
+	},
+};
+
+static const struct genl_multicast_group khx_netlink_groups[] = {
+	[KHX_NETLINK_EVENTS] = { .name = KHX_GENL_MCGRP_EVENTS },
+};
+
+/*
+ * Requests do not serialize each other: one that has to wait for a device
+ * holds nobody else up.
+ */
+struct genl_family khx_netlink_family __ro_after_init = {
+	.name		= KHX_GENL_NAME,
+	.version	= KHX_GENL_VERSION,
+	.maxattr	= KHX_A_MAX,
+	.policy		= khx_netlink_policy,
+	.netnsok	= true,
+	.parallel_ops	= true,
+	.module		= THIS_MODULE,
+	.small_ops	= khx_netlink_ops,
+	.n_small_ops	= ARRAY_SIZE(khx_netlink_ops),
+	.mcgrps		= khx_netlink_groups,
+	.n_mcgrps	= ARRAY_SIZE(khx_netlink_groups),
+};
+
+int __init khx_netlink_init(void)
+{
+	return genl_register_family(&khx_netlink_family);
+}
+
+void khx_netlink_exit(void)
+{
+	genl_unregister_family(&khx_netlink_family);
+}
