@@ -262,8 +262,15 @@ static int khx_netlink_walk(const struct khx_netlink_msg *msg,
 	struct khx_device *dev;
 	int ret;
 
-	if (only && !cursor->dev)
+	if (only && !cursor->dev) {
 		cursor->dev = nla_get_u32(only);
+		dev = khx_registry_next(&cursor->dev, net);
+		if (!dev || cursor->dev != nla_get_u32(only)) {
+			NL_SET_ERR_MSG_ATTR(msg->cb->extack, only,
+					    "dev-id: no such device");
+			return -ENODEV;
+		}
+	}
 	while ((dev = khx_registry_next(&cursor->dev, net))) {
 		if (only && cursor->dev != nla_get_u32(only))
 			break;

@@ -11,6 +11,10 @@
 struct cmd_options cmd_options;
 
 static const struct cmd objects[] = {
+	{ "dev", cmd_dev, "devices of khx_net and khx_blk" },
+	{ "queue", cmd_queue, "their virtqueues" },
+	{ "worker", cmd_worker, "the threads that serve them" },
+	{ "monitor", cmd_monitor, "events as they come" },
 	{ }
 };
 
@@ -60,6 +64,16 @@ bool cmd_too_many(int argc, char **argv, int max)
 		return false;
 	out_error("unexpected \"%s\"", argv[max]);
 	return true;
+}
+
+bool parse_dev(const char *word, uint32_t *dev)
+{
+	if (!parse_u32(word, "device", dev))
+		return false;
+	if (*dev)
+		return true;
+	out_error("device: numbers start with 1");
+	return false;
 }
 
 static const struct option khx_long_options[] = {

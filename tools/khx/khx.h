@@ -4,6 +4,7 @@
 #define KHX_TOOLS_KHX_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Exit status; 0 is success. */
 #define KHX_EXIT_FAILURE	1
@@ -35,5 +36,14 @@ int cmd_dispatch(const char *object, const struct cmd *verbs, int argc,
 
 /* More words than @max: say so. */
 bool cmd_too_many(int argc, char **argv, int max);
+
+/* The word DEV. */
+bool parse_dev(const char *word, uint32_t *dev);
+
+/* Objects. */
+int cmd_dev(int argc, char **argv);
+int cmd_queue(int argc, char **argv);
+int cmd_worker(int argc, char **argv);
+int cmd_monitor(int argc, char **argv);
 
 #endif /* KHX_TOOLS_KHX_H */

@@ -175,20 +175,23 @@ void out_rows(struct json_object *rows, const struct out_column *columns)
 		out_table(rows, columns);
 }
 
-void out_event(const char *name, struct json_object *row)
+void out_event(struct json_object *row)
 {
 	char text[OUT_CELL_MAX];
 
 	if (out_options.json) {
-		out_str(row, "event", name);
 		out_json(row);
-	} else {
-		printf("%s:", name);
-		json_object_object_foreach(row, key, value) {
-			out_text(value, text, sizeof(text));
-			printf(" %s %s", key, text);
-		}
-		putchar('\n');
+		fflush(stdout);
+		return;
 	}
+	printf("%s:", out_get_str(row, "event"));
+	json_object_object_foreach(row, key, value) {
+		if (!strcmp(key, "event") ||
+		    json_object_is_type(value, json_type_object))
+			continue;
+		out_text(value, text, sizeof(text));
+		printf(strchr(text, ' ') ? " %s \"%s\"" : " %s %s", key, text);
+	}
+	putchar('\n');
 	fflush(stdout);
 }

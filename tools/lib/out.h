@@ -32,8 +32,11 @@ struct out_column {
 /* Prints a table of those columns, or all that is in the rows as JSON. */
 void out_rows(struct json_object *rows, const struct out_column *columns);
 
-/* One event: a line of its own, as JSON or as "name: key value key value". */
-void out_event(const char *name, struct json_object *row);
+/*
+ * One event, a line of its own: JSON, or the member "event" and the others
+ * as "event: key value key value".
+ */
+void out_event(struct json_object *row);
 
 /* To standard error, with the program's name in front. */
 void out_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
