@@ -103,10 +103,12 @@ struct vhost_task *khx_vhost_task_create(bool (*fn)(void *data),
 	vtsk->creator = current;
 	init_completion(&vtsk->attached);
 
+	/* Not get_task_mm(): a worker that makes another one only uses it. */
 	ret = -EINVAL;
-	vtsk->mm = get_task_mm(current);
+	vtsk->mm = current->mm;
 	if (!vtsk->mm)
 		goto err_mm;
+	mmget(vtsk->mm);
 
 	thread = kthread_create(khx_vhost_task_thread, vtsk, "%s", name);
 	if (IS_ERR(thread)) {

@@ -12,6 +12,8 @@
 #include "core/registry.h"
 #include "core/virtqueue.h"
 
+struct cpumask;
+struct khx_crew;
 struct seq_file;
 
 /*
@@ -75,6 +77,8 @@ struct khx_device {
 	void __user *log_base;
 	struct eventfd_ctx *log_event;
 	enum khx_mode mode;
+	struct khx_crew *crew;		/* KHX_MODE_SHARED: where they are from */
+	const struct cpumask *cpus;	/* where workers may run, NULL: anywhere */
 	struct xarray workers;		/* by id; to be read under RCU too */
 };
 

@@ -348,6 +348,11 @@ static const struct genl_small_ops khx_netlink_ops[] = {
 		.doit	= khx_netlink_worker_get,
 		.dumpit	= khx_netlink_worker_dump,
 	},
+	{
+		.cmd	= KHX_CMD_WORKER_SET,
+		.doit	= khx_netlink_worker_set,
+		.flags	= GENL_ADMIN_PERM,
+	},
 };
 
 static const struct genl_multicast_group khx_netlink_groups[] = {

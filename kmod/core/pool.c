@@ -2,16 +2,33 @@
 /*
  * The workers of a device, and which of them serves which virtqueue.
  *
- * Every function is called by the owner under the device's mutex. A virtqueue
- * may change its worker while it runs: kicks find the new one under RCU, and
- * work that the old one still has is kept apart by the virtqueue's mutex.
+ * Every function is called under the device's mutex. A virtqueue may change
+ * its worker while it runs: kicks find the new one under RCU, and work that
+ * the old one still has is kept apart by the virtqueue's mutex. As a work is
+ * queued at most once and each round serves whatever the ring has, nothing is
+ * lost, and nothing overtakes.
  */
+#include <linux/cpumask.h>
 #include <linux/err.h>
 #include <linux/lockdep.h>
 #include <linux/rcupdate.h>
+#include <linux/slab.h>
 
+#include "core/crew.h"
 #include "core/device.h"
 #include "core/pool.h"
+
+/**
+ * struct khx_pool_set - workers while they are exchanged
+ * @n: how many
+ * @workers: by number
+ * @crew: whose they are, NULL: the device's
+ */
+struct khx_pool_set {
+	unsigned int n;
+	struct khx_worker *workers[KHX_DEVICE_WORKERS_MAX];
+	struct khx_crew *crew;
+};
 
 static struct khx_worker *khx_pool_worker(struct khx_device *dev,
 					  struct khx_virtqueue *vq)
@@ -35,7 +52,8 @@ static bool khx_pool_is_used(struct khx_device *dev, struct khx_worker *worker)
  * @dev: device with an owner, the current process
  * @id: its number
  *
- * Return: 0, -ENOSPC when the device has KHX_DEVICE_WORKERS_MAX, or the error
+ * Return: 0, -ENOSPC when the device has KHX_DEVICE_WORKERS_MAX, -EBUSY when
+ * it shares those of other devices, or the error
  * of khx_worker_create().
  */
 int khx_pool_add(struct khx_device *dev, u32 *id)
@@ -44,13 +62,15 @@ int khx_pool_add(struct khx_device *dev, u32 *id)
 	int ret;
 
 	lockdep_assert_held(&dev->mutex);
+	if (dev->crew)
+		return -EBUSY;
 	ret = xa_alloc(&dev->workers, id, NULL,
 		       XA_LIMIT(0, KHX_DEVICE_WORKERS_MAX - 1),
 		       GFP_KERNEL_ACCOUNT);
 	if (ret)
 		return ret == -EBUSY ? -ENOSPC : ret;
 
-	worker = khx_worker_create(*id);
+	worker = khx_worker_create(*id, current->tgid);
 	if (IS_ERR(worker)) {
 		xa_erase(&dev->workers, *id);
 		return PTR_ERR(worker);
@@ -66,7 +86,7 @@ int khx_pool_add(struct khx_device *dev, u32 *id)
  * @id: its number
  *
  * Return: 0, -ENODEV when there is none of that number, -EBUSY when it serves
- * a virtqueue.
+ * a virtqueue, or other devices.
  */
 int khx_pool_remove(struct khx_device *dev, u32 id)
 {
@@ -76,7 +96,7 @@ int khx_pool_remove(struct khx_device *dev, u32 id)
 	worker = xa_load(&dev->workers, id);
 	if (!worker)
 		return -ENODEV;
-	if (khx_pool_is_used(dev, worker))
+	if (dev->crew || khx_pool_is_used(dev, worker))
 		return -EBUSY;
 
 	xa_erase(&dev->workers, id);
@@ -92,20 +112,21 @@ int khx_pool_remove(struct khx_device *dev, u32 id)
  * @vq: virtqueue, running or not
  * @id: number of the worker
  *
- * Return: 0, or -ENODEV when there is no worker of that number.
+ * Return: 0, -ENODEV when there is no worker of that number, -EBUSY when they
+ * are shared with other devices.
  */
 int khx_pool_attach(struct khx_device *dev, struct khx_virtqueue *vq, u32 id)
 {
 	struct khx_worker *worker;
 
 	lockdep_assert_held(&dev->mutex);
+	if (dev->crew)
+		return -EBUSY;
 	worker = xa_load(&dev->workers, id);
 	if (!worker)
 		return -ENODEV;
-
-	mutex_lock(&vq->mutex);
 	rcu_assign_pointer(vq->worker, worker);
-	mutex_unlock(&vq->mutex);
+	WRITE_ONCE(dev->mode, KHX_MODE_CUSTOM);
 	return 0;
 }
 
@@ -134,8 +155,221 @@ int khx_pool_create(struct khx_device *dev)
 	if (ret)
 		return ret;
 	for (i = 0; i < dev->nvqs; i++)
-		khx_pool_attach(dev, dev->vqs[i], id);
+		rcu_assign_pointer(dev->vqs[i]->worker,
+				   xa_load(&dev->workers, id));
 	return 0;
+}
+
+/* What the device has, without taking it away. */
+static void khx_pool_current(struct khx_device *dev, struct khx_pool_set *set)
+{
+	struct khx_worker *worker;
+	unsigned long id;
+
+	set->n = 0;
+	set->crew = dev->crew;
+	xa_for_each(&dev->workers, id, worker)
+		set->workers[set->n++] = worker;
+}
+
+/* A grace period after nobody can find them any more. */
+static void khx_pool_release(struct khx_pool_set *set)
+{
+	unsigned int i;
+
+	for (i = 0; i < set->n; i++) {
+		/* Others go on with a shared one; we only finish our works. */
+		if (set->crew)
+			khx_worker_flush(set->workers[i]);
+		else
+			khx_worker_destroy(set->workers[i]);
+	}
+	if (set->crew)
+		khx_crew_leave(set->crew);
+}
+
+static int khx_pool_join(struct khx_device *dev, struct khx_worker *from,
+			 unsigned int nworkers, struct khx_pool_set *set)
+{
+	struct khx_crew *crew = khx_crew_join(dev->mm, from, nworkers);
+
+	if (IS_ERR(crew))
+		return PTR_ERR(crew);
+	set->crew = crew;
+	set->n = crew->nworkers;
+	memcpy(set->workers, crew->workers, set->n * sizeof(set->workers[0]));
+	return 0;
+}
+
+static int khx_pool_spawn(struct khx_worker *from, unsigned int nworkers,
+			  struct khx_pool_set *set)
+{
+	struct khx_worker *worker;
+
+	while (set->n < nworkers) {
+		worker = khx_worker_spawn(from, set->n);
+		if (IS_ERR(worker)) {
+			khx_pool_release(set);
+			return PTR_ERR(worker);
+		}
+		set->workers[set->n++] = worker;
+	}
+	return 0;
+}
+
+/* Workers as a mode wants them, made by one that there is. */
+static int khx_pool_hire(struct khx_device *dev, enum khx_mode mode,
+			 unsigned int nworkers, struct khx_worker *from,
+			 struct khx_pool_set *set)
+{
+	switch (mode) {
+	case KHX_MODE_SHARED:
+		return khx_pool_join(dev, from, nworkers, set);
+	case KHX_MODE_QUEUE:
+		return khx_pool_spawn(from, min_t(unsigned int, dev->nvqs,
+						  KHX_DEVICE_WORKERS_MAX),
+				      set);
+	default:
+		return khx_pool_spawn(from, 1, set);
+	}
+}
+
+/* Room for numbers below @n, so that the exchange cannot fail half-way. */
+static int khx_pool_reserve(struct khx_device *dev, unsigned int n)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < n && !ret; i++)
+		ret = xa_reserve(&dev->workers, i, GFP_KERNEL);
+	return ret;
+}
+
+static void khx_pool_unreserve(struct khx_device *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < KHX_DEVICE_WORKERS_MAX; i++)
+		xa_release(&dev->workers, i);
+}
+
+/*
+ * The exchange itself. Devices that share workers begin with different ones,
+ * so that the first queues of all do not end up with the first worker.
+ */
+static void khx_pool_publish(struct khx_device *dev, enum khx_mode mode,
+			     const struct khx_pool_set *set)
+{
+	unsigned int i, shift = set->crew ? dev->reg.id * dev->nvqs : 0;
+
+	for (i = 0; i < set->n; i++)
+		xa_store(&dev->workers, i, set->workers[i], GFP_KERNEL);
+	for (; i < KHX_DEVICE_WORKERS_MAX; i++)
+		xa_erase(&dev->workers, i);
+	for (i = 0; i < dev->nvqs; i++)
+		rcu_assign_pointer(dev->vqs[i]->worker,
+				   set->workers[(shift + i) % set->n]);
+	dev->crew = set->crew;
+	WRITE_ONCE(dev->mode, mode);
+}
+
+static int khx_pool_place(struct khx_device *dev,
+			  const struct khx_pool_set *set)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < set->n && dev->cpus && !ret; i++)
+		ret = khx_worker_set_cpus(set->workers[i], dev->cpus);
+	return ret;
+}
+
+static int khx_pool_exchange(struct khx_device *dev, enum khx_mode mode,
+			     unsigned int nworkers, struct khx_pool_set *old,
+			     struct khx_pool_set *set)
+{
+	int ret;
+
+	khx_pool_current(dev, old);
+	ret = khx_pool_hire(dev, mode, nworkers, old->workers[0], set);
+	if (ret)
+		return ret;
+	ret = khx_pool_place(dev, set);
+	if (!ret)
+		ret = khx_pool_reserve(dev, set->n);
+	if (ret) {
+		khx_pool_unreserve(dev);
+		khx_pool_release(set);
+		return ret;
+	}
+
+	/* 1. Nobody finds an old worker any more. */
+	khx_pool_publish(dev, mode, set);
+	/* 2. Who found one has queued his work. */
+	synchronize_rcu();
+	/* 3. That work is done, and the threads gone. */
+	khx_pool_release(old);
+	return 0;
+}
+
+/**
+ * khx_pool_set_mode - have a device served in another way
+ * @dev: device with an owner; its virtqueues may run
+ * @mode: not KHX_MODE_CUSTOM
+ * @nworkers: for KHX_MODE_SHARED, 0: whatever there is
+ *
+ * Return: 0, or the errors of khx_worker_spawn() and khx_crew_join(); then
+ * nothing has changed.
+ */
+int khx_pool_set_mode(struct khx_device *dev, enum khx_mode mode,
+		      unsigned int nworkers)
+{
+	struct khx_pool_set *sets;
+	int ret;
+
+	lockdep_assert_held(&dev->mutex);
+	if (mode == dev->mode && (mode != KHX_MODE_SHARED || !nworkers ||
+				  nworkers == dev->crew->nworkers))
+		return 0;
+	/* Only who shares with nobody may have another number of them. */
+	if (mode == dev->mode) {
+		if (khx_crew_is_shared(dev->crew))
+			return -EBUSY;
+		ret = khx_pool_set_mode(dev, KHX_MODE_DEVICE, 0);
+		if (ret)
+			return ret;
+	}
+
+	sets = kcalloc(2, sizeof(*sets), GFP_KERNEL);
+	if (!sets)
+		return -ENOMEM;
+	ret = khx_pool_exchange(dev, mode, nworkers, &sets[0], &sets[1]);
+	kfree(sets);
+	return ret;
+}
+
+/**
+ * khx_pool_set_cpus - where the workers of a device may run, also later ones
+ * @dev: device
+ * @cpus: kept by the device, which frees it; also after an error
+ *
+ * Return: 0, or -EINVAL when none of them is online.
+ */
+int khx_pool_set_cpus(struct khx_device *dev, const struct cpumask *cpus)
+{
+	struct khx_worker *worker;
+	unsigned long id;
+	int ret = 0;
+
+	lockdep_assert_held(&dev->mutex);
+	kfree(dev->cpus);
+	dev->cpus = cpus;
+	xa_for_each(&dev->workers, id, worker) {
+		ret = khx_worker_set_cpus(worker, cpus);
+		if (ret)
+			break;
+	}
+	return ret;
 }
 
 /**
@@ -144,22 +378,23 @@ int khx_pool_create(struct khx_device *dev)
  */
 void khx_pool_destroy(struct khx_device *dev)
 {
-	struct khx_worker *worker;
-	unsigned long id;
+	struct khx_pool_set set;
 	unsigned int i;
 
 	lockdep_assert_held(&dev->mutex);
-	/* 1. Nobody finds a worker any more. */
-	for (i = 0; i < dev->nvqs; i++) {
-		mutex_lock(&dev->vqs[i]->mutex);
+	khx_pool_current(dev, &set);
+	/* 1. Nobody finds a worker any more, to queue a work or to show it. */
+	for (i = 0; i < dev->nvqs; i++)
 		RCU_INIT_POINTER(dev->vqs[i]->worker, NULL);
-		mutex_unlock(&dev->vqs[i]->mutex);
-	}
+	for (i = 0; i < KHX_DEVICE_WORKERS_MAX; i++)
+		xa_erase(&dev->workers, i);
 	/* 2. Who found one has queued his work. */
 	synchronize_rcu();
-	/* 3. That work is done, and the thread gone. */
-	xa_for_each(&dev->workers, id, worker) {
-		xa_erase(&dev->workers, id);
-		khx_worker_destroy(worker);
-	}
+	/* 3. That work is done, and the threads gone. */
+	khx_pool_release(&set);
+
+	dev->crew = NULL;
+	kfree(dev->cpus);
+	dev->cpus = NULL;
+	WRITE_ONCE(dev->mode, KHX_MODE_DEVICE);
 }

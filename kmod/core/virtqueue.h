@@ -2,6 +2,7 @@
 #ifndef KHX_CORE_VIRTQUEUE_H
 #define KHX_CORE_VIRTQUEUE_H
 
+#include <linux/khx.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
 #include <linux/uio.h>
@@ -224,7 +225,7 @@ struct khx_virtqueue {
 
 	/*
 	 * Serves the ring when kicked. @worker changes under the device's
-	 * mutex and @mutex; kicks read it under RCU.
+	 * mutex, also while it serves; everybody else reads it under RCU.
 	 */
 	struct khx_work work;
 	struct khx_worker __rcu *worker;
@@ -244,6 +245,9 @@ int khx_virtqueue_fail(struct khx_virtqueue *vq, int err, const char *check);
 int khx_virtqueue_start(struct khx_virtqueue *vq, void *backend);
 void *khx_virtqueue_stop(struct khx_virtqueue *vq);
 void khx_virtqueue_queue(struct khx_virtqueue *vq);
+bool khx_virtqueue_must_yield(struct khx_virtqueue *vq);
+u32 khx_virtqueue_poll_begin(struct khx_virtqueue *vq);
+void khx_virtqueue_poll_end(struct khx_virtqueue *vq, bool hit);
 int khx_virtqueue_fetch(struct khx_virtqueue *vq, struct khx_chain *chains,
 			unsigned int max);
 int khx_virtqueue_fetch_more(struct khx_virtqueue *vq,
@@ -262,6 +266,16 @@ static inline bool khx_virtqueue_has_feature(const struct khx_virtqueue *vq,
 static inline bool khx_virtqueue_is_running(const struct khx_virtqueue *vq)
 {
 	return vq->backend && !vq->fault;
+}
+
+/*
+ * How much of @weight the queue may do in its turn, as the administrator wants
+ * it: queues of one worker take turns, and the size of these is their share.
+ */
+static inline unsigned int khx_virtqueue_share(const struct khx_virtqueue *vq,
+					       unsigned int weight)
+{
+	return weight * READ_ONCE(vq->weight) / KHX_WEIGHT_DEFAULT ?: 1;
 }
 
 /* May be wrong either way by the time it returns; see @is_empty. */

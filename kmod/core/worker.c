@@ -19,6 +19,7 @@
 #include <linux/err.h>
 #include <linux/export.h>
 #include <linux/rcupdate.h>
+#include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/sched/task.h>
 #include <linux/sched/vhost_task.h>
@@ -33,6 +34,7 @@
  * @works: what is to be done, last first
  * @task: the thread as vhost_task knows it
  * @thread: the thread, with a reference
+ * @owner: process it was made for, for its name
  * @id: the number user space knows it by
  * @killed: set when the thread no longer looks at @works
  */
@@ -40,6 +42,7 @@ struct khx_worker {
 	struct llist_head works;
 	struct vhost_task *task;
 	struct task_struct *thread;
+	pid_t owner;
 	u32 id;
 	bool killed;
 };
@@ -189,13 +192,26 @@ const struct cpumask *khx_worker_cpus(const struct khx_worker *worker)
 }
 
 /**
+ * khx_worker_set_cpus - where a worker may run
+ * @worker: worker
+ * @cpus: what is asked for; the owner's cpuset may leave less of it
+ *
+ * Return: 0, or -EINVAL when none of @cpus is online.
+ */
+int khx_worker_set_cpus(struct khx_worker *worker, const struct cpumask *cpus)
+{
+	return worker->thread ? set_cpus_allowed_ptr(worker->thread, cpus) : 0;
+}
+
+/**
  * khx_worker_create - start a worker for the current process
  * @id: number for user space
+ * @owner: that process
  *
  * Context: Process context of the owner. May sleep.
  * Return: the worker or an ERR_PTR.
  */
-struct khx_worker *khx_worker_create(u32 id)
+struct khx_worker *khx_worker_create(u32 id, pid_t owner)
 {
 	char name[TASK_COMM_LEN];
 	struct khx_worker *worker;
@@ -205,8 +221,9 @@ struct khx_worker *khx_worker_create(u32 id)
 		return ERR_PTR(-ENOMEM);
 	init_llist_head(&worker->works);
 	worker->id = id;
+	worker->owner = owner;
 
-	snprintf(name, sizeof(name), "khx-%d", current->pid);
+	snprintf(name, sizeof(name), "khx-%d", owner);
 	worker->task = vhost_task_create(khx_worker_run, khx_worker_killed,
 					 worker, name);
 	if (IS_ERR_OR_NULL(worker->task)) {
@@ -219,6 +236,103 @@ struct khx_worker *khx_worker_create(u32 id)
 
 	/* The first flush tells us the thread. */
 	khx_worker_flush(worker);
+	return worker;
+}
+
+/* How far a spawn has come; whoever comes second cleans up. */
+enum khx_worker_spawn_state {
+	KHX_SPAWN_PENDING,
+	KHX_SPAWN_DONE,
+	KHX_SPAWN_ABANDONED,
+};
+
+/**
+ * struct khx_worker_spawn - a worker that another one is to create
+ * @work: does it
+ * @done: completed then
+ * @state: enum khx_worker_spawn_state
+ * @users: of this memory, the work and who waits for it
+ * @id: of the new worker
+ * @owner: of both
+ * @worker: the new one, or an ERR_PTR
+ */
+struct khx_worker_spawn {
+	struct khx_work work;
+	struct completion done;
+	atomic_t state;
+	refcount_t users;
+	u32 id;
+	pid_t owner;
+	struct khx_worker *worker;
+};
+
+static void khx_worker_spawn_put(struct khx_worker_spawn *spawn)
+{
+	if (refcount_dec_and_test(&spawn->users))
+		kfree(spawn);
+}
+
+/* Runs as the worker that is told to: all it passes on is the owner's. */
+static void khx_worker_spawn_work(struct khx_work *work)
+{
+	struct khx_worker_spawn *spawn =
+		container_of(work, struct khx_worker_spawn, work);
+
+	spawn->worker = khx_worker_create(spawn->id, spawn->owner);
+	if (atomic_xchg(&spawn->state, KHX_SPAWN_DONE) ==
+	    KHX_SPAWN_ABANDONED && !IS_ERR(spawn->worker))
+		khx_worker_destroy(spawn->worker);
+	complete(&spawn->done);
+	khx_worker_spawn_put(spawn);
+}
+
+/* Wait for the result, as long as the current process lives. */
+static struct khx_worker *khx_worker_spawn_wait(struct khx_worker_spawn *spawn)
+{
+	if (wait_for_completion_killable(&spawn->done) &&
+	    atomic_xchg(&spawn->state, KHX_SPAWN_ABANDONED) !=
+	    KHX_SPAWN_DONE)
+		return ERR_PTR(-EINTR);
+	return spawn->worker;
+}
+
+/**
+ * khx_worker_spawn - start a worker for another worker's owner
+ * @from: that worker
+ * @id: number for user space
+ *
+ * The new one is made by @from, and so gets the owner's mm and cgroups,
+ * whoever the current process is.
+ *
+ * Context: Process context. May sleep until @from has done what it has to do,
+ * but dies if killed.
+ * Return: the worker; an ERR_PTR of -ESRCH when the owner is dying, -EINTR
+ * when the current process is, or as khx_worker_create().
+ */
+struct khx_worker *khx_worker_spawn(struct khx_worker *from, u32 id)
+{
+	struct khx_worker_spawn *spawn;
+	struct khx_worker *worker;
+	bool queued;
+
+	spawn = kzalloc(sizeof(*spawn), GFP_KERNEL);
+	if (!spawn)
+		return ERR_PTR(-ENOMEM);
+	khx_work_init(&spawn->work, khx_worker_spawn_work);
+	init_completion(&spawn->done);
+	refcount_set(&spawn->users, 2);
+	spawn->id = id;
+	spawn->owner = from->owner;
+
+	rcu_read_lock();
+	queued = khx_worker_queue(from, &spawn->work);
+	rcu_read_unlock();
+	if (!queued) {
+		kfree(spawn);
+		return ERR_PTR(-ESRCH);
+	}
+	worker = khx_worker_spawn_wait(spawn);
+	khx_worker_spawn_put(spawn);
 	return worker;
 }
 

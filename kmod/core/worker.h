@@ -24,7 +24,10 @@ struct khx_work {
 	unsigned long flags;
 };
 
-struct khx_worker *khx_worker_create(u32 id);
+struct khx_worker *khx_worker_create(u32 id, pid_t owner);
+struct khx_worker *khx_worker_spawn(struct khx_worker *from, u32 id);
+int khx_worker_set_cpus(struct khx_worker *worker,
+			const struct cpumask *cpus);
 void khx_worker_destroy(struct khx_worker *worker);
 bool khx_worker_queue(struct khx_worker *worker, struct khx_work *work);
 void khx_worker_flush(struct khx_worker *worker);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KHX_CORE_CREW_H
+#define KHX_CORE_CREW_H
+
+#include <linux/list.h>
+#include <linux/types.h>
+
+struct khx_worker;
+struct mm_struct;
+
+/**
+ * struct khx_crew - workers that several devices of one owner share
+ * @node: in the list of all crews
+ * @mm: whose they are; the devices hold it
+ * @users: devices
+ * @nworkers: entries of @workers, fixed
+ * @workers: never change
+ */
+struct khx_crew {
+	struct list_head node;
+	struct mm_struct *mm;
+	unsigned int users;
+	unsigned int nworkers;
+	struct khx_worker *workers[];
+};
+
+struct khx_crew *khx_crew_join(struct mm_struct *mm, struct khx_worker *from,
+			       unsigned int nworkers);
+bool khx_crew_is_shared(const struct khx_crew *crew);
+void khx_crew_leave(struct khx_crew *crew);
+
+#endif /* KHX_CORE_CREW_H */

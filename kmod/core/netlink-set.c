@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KHX_CMD_WORKER_SET: how a device is served. The only request that takes a
+ * device's mutex, and that waits for its workers.
+ */
+#include <linux/cpumask.h>
+#include <linux/err.h>
+#include <linux/lockdep.h>
+#include <linux/slab.h>
+
+#include "core/device.h"
+#include "core/netlink-internal.h"
+#include "core/pool.h"
+#include "core/registry.h"
+
+/* A mask to be given to khx_pool_set_cpus(), or an ERR_PTR. */
+static struct cpumask *khx_netlink_parse_cpus(const struct nlattr *attr,
+					      struct netlink_ext_ack *extack)
+{
+	struct cpumask *cpus = kzalloc(cpumask_size(), GFP_KERNEL);
+
+	if (!cpus)
+		return ERR_PTR(-ENOMEM);
+	if (cpulist_parse(nla_data(attr), cpus)) {
+		NL_SET_ERR_MSG_ATTR(extack, attr,
+				    "cpus: not a list of CPUs, as 0-3,8");
+	} else if (!cpumask_intersects(cpus, cpu_online_mask)) {
+		NL_SET_ERR_MSG_ATTR(extack, attr, "cpus: none is online");
+	} else {
+		return cpus;
+	}
+	kfree(cpus);
+	return ERR_PTR(-EINVAL);
+}
+
+static int khx_netlink_set_cpus(struct khx_device *dev, struct genl_info *info)
+{
+	struct nlattr *attr = info->attrs[KHX_A_CPUS];
+	struct cpumask *cpus;
+	int ret;
+
+	if (!attr)
+		return 0;
+	cpus = khx_netlink_parse_cpus(attr, info->extack);
+	if (IS_ERR(cpus))
+		return PTR_ERR(cpus);
+	ret = khx_pool_set_cpus(dev, cpus);
+	if (ret)
+		NL_SET_ERR_MSG_ATTR(info->extack, attr,
+				    "cpus: the workers cannot run there");
+	return ret;
+}
+
+static int khx_netlink_set_mode(struct khx_device *dev, struct genl_info *info)
+{
+	struct nlattr *mode = info->attrs[KHX_A_MODE];
+	struct nlattr *workers = info->attrs[KHX_A_WORKERS];
+	int ret;
+
+	if (workers && (!mode || nla_get_u32(mode) != KHX_MODE_SHARED)) {
+		NL_SET_ERR_MSG_ATTR(info->extack, workers,
+				    "workers: only with mode shared");
+		return -EINVAL;
+	}
+	if (!mode)
+		return 0;
+	ret = khx_pool_set_mode(dev, nla_get_u32(mode),
+				workers ? nla_get_u32(workers) : 0);
+	if (ret == -EBUSY)
+		NL_SET_ERR_MSG_ATTR(info->extack, workers,
+				    "workers: other devices share another number of them");
+	else if (ret == -ESRCH)
+		NL_SET_ERR_MSG(info->extack, "the owner is dying");
+	return ret;
+}
+
+/* What takes effect when a queue is served next. */
+static void khx_netlink_set_queues(struct khx_device *dev,
+				   struct nlattr **attrs)
+{
+	struct nlattr *poll_us = attrs[KHX_A_POLL_US];
+	struct nlattr *weight = attrs[KHX_A_WEIGHT];
+	unsigned int i;
+
+	for (i = 0; i < dev->nvqs; i++) {
+		if (poll_us)
+			WRITE_ONCE(dev->vqs[i]->busyloop_us,
+				   nla_get_u32(poll_us));
+		if (weight)
+			WRITE_ONCE(dev->vqs[i]->weight, nla_get_u32(weight));
+	}
+}
+
+static int khx_netlink_set(struct khx_device *dev, struct genl_info *info)
+{
+	int ret;
+
+	lockdep_assert_held(&dev->mutex);
+	if (!dev->mm) {
+		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[KHX_A_DEV_ID],
+				    "dev-id: the device has no owner");
+		return -ENOTCONN;
+	}
+	ret = khx_netlink_set_mode(dev, info);
+	if (!ret)
+		ret = khx_netlink_set_cpus(dev, info);
+	if (!ret)
+		khx_netlink_set_queues(dev, info->attrs);
+	return ret;
+}
+
+int khx_netlink_worker_set(struct sk_buff *skb, struct genl_info *info)
+{
+	struct khx_device *dev;
+	int ret;
+
+	ret = khx_netlink_check(info, KHX_CMD_WORKER_SET);
+	if (ret)
+		return ret;
+	dev = khx_netlink_device(info);
+	if (IS_ERR(dev))
+		return PTR_ERR(dev);
+
+	ret = mutex_lock_killable(&dev->mutex);
+	if (!ret) {
+		ret = khx_netlink_set(dev, info);
+		mutex_unlock(&dev->mutex);
+	}
+	if (!ret)
+		khx_netlink_settings_event(dev, info->attrs);
+	khx_registry_put(dev);
+	return ret;
+}
