@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Busy polling, VHOST_SET_VRING_BUSYLOOP_TIMEOUT: look again for a while
- * before going to sleep. Never at the cost of others: it ends when anything
+ * Busy polling: look again for a while before going to sleep; how long, the
+ * core knows (core/busypoll.c). Never at the cost of others: it ends when anything
  * else is to be done on this CPU or by this worker.
  */
 #include <linux/ktime.h>
-#include <linux/lockdep.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -13,16 +12,10 @@
 #include "net/backend.h"
 #include "net/net.h"
 
-static struct khx_worker *khx_net_busypoll_worker(struct khx_virtqueue *vq)
-{
-	return rcu_dereference_protected(vq->worker,
-					 lockdep_is_held(&vq->mutex));
-}
-
-static bool khx_net_busypoll_may(const struct khx_worker *worker, ktime_t end)
+static bool khx_net_busypoll_may(struct khx_virtqueue *vq, ktime_t end)
 {
 	return !need_resched() && !signal_pending(current) &&
-	       !khx_worker_has_work(worker) && ktime_before(ktime_get(), end);
+	       !khx_virtqueue_must_yield(vq) && ktime_before(ktime_get(), end);
 }
 
 /*
@@ -37,7 +30,7 @@ static bool khx_net_busypoll_take_tx(struct khx_virtqueue *rx,
 	if (!mutex_trylock(&tx->mutex))
 		return false;
 	if (khx_virtqueue_is_running(tx) &&
-	    khx_net_busypoll_worker(tx) == khx_net_busypoll_worker(rx)) {
+	    rcu_access_pointer(tx->worker) == rcu_access_pointer(rx->worker)) {
 		khx_virtqueue_disable_notify(tx);
 		return true;
 	}
@@ -63,22 +56,30 @@ static void khx_net_busypoll_put_tx(struct khx_virtqueue *tx)
  */
 bool khx_net_busypoll_rx(struct khx_net_queue *rx)
 {
-	struct khx_worker *worker = khx_net_busypoll_worker(&rx->vq);
-	ktime_t end = ktime_add_us(ktime_get(), rx->vq.busyloop_us);
 	struct khx_virtqueue *tx =
 		&khx_net_of(rx->vq.dev)->queues[KHX_NET_TX].vq;
-	bool has_tx = khx_net_busypoll_take_tx(&rx->vq, tx);
 	struct khx_net_backend *be = rx->vq.backend;
-	bool hit;
+	bool has_tx, hit;
+	ktime_t end;
+	u32 us;
+
+	if (be->ops->fill(be, false))
+		return true;
+	us = khx_virtqueue_poll_begin(&rx->vq);
+	if (!us)
+		return false;
+	end = ktime_add_us(ktime_get(), us);
+	has_tx = khx_net_busypoll_take_tx(&rx->vq, tx);
 
 	while (!(hit = be->ops->fill(be, false))) {
-		if (!khx_net_busypoll_may(worker, end) ||
+		if (!khx_net_busypoll_may(&rx->vq, end) ||
 		    (has_tx && !khx_virtqueue_is_empty(tx)))
 			break;
 		cpu_relax();
 	}
 	if (has_tx)
 		khx_net_busypoll_put_tx(tx);
+	khx_virtqueue_poll_end(&rx->vq, hit);
 	return hit;
 }
 
@@ -94,13 +95,16 @@ bool khx_net_busypoll_rx(struct khx_net_queue *rx)
  */
 bool khx_net_busypoll_tx(struct khx_net_queue *tx)
 {
-	struct khx_worker *worker = khx_net_busypoll_worker(&tx->vq);
-	ktime_t end = ktime_add_us(ktime_get(), tx->vq.busyloop_us);
+	u32 us = khx_virtqueue_poll_begin(&tx->vq);
+	ktime_t end = ktime_add_us(ktime_get(), us);
+	bool hit = false;
 
-	while (khx_net_busypoll_may(worker, end)) {
-		if (!khx_virtqueue_is_empty(&tx->vq))
-			return true;
+	if (!us)
+		return false;
+	while (!hit && khx_net_busypoll_may(&tx->vq, end)) {
+		hit = !khx_virtqueue_is_empty(&tx->vq);
 		cpu_relax();
 	}
-	return false;
+	khx_virtqueue_poll_end(&tx->vq, hit);
+	return hit;
 }

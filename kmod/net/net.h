@@ -86,9 +86,10 @@ struct khx_net_budget {
 static inline void khx_net_budget_init(struct khx_net_budget *budget,
 				       const struct khx_virtqueue *vq)
 {
-	budget->packets = KHX_NET_WEIGHT_PACKETS;
-	budget->bytes = KHX_NET_WEIGHT_BYTES;
-	budget->descs_end = vq->stats.descs + KHX_NET_WEIGHT_DESCS;
+	budget->packets = khx_virtqueue_share(vq, KHX_NET_WEIGHT_PACKETS);
+	budget->bytes = khx_virtqueue_share(vq, KHX_NET_WEIGHT_BYTES);
+	budget->descs_end = vq->stats.descs +
+			    khx_virtqueue_share(vq, KHX_NET_WEIGHT_DESCS);
 }
 
 static inline bool khx_net_budget_left(const struct khx_net_budget *budget,
