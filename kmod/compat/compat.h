@@ -20,6 +20,7 @@
 
 #include "eventfd.h"
 #include "genetlink.h"
+#include "trace.h"
 #include "vhost.h"
 
 #endif /* __ASSEMBLY__ */

@@ -17,6 +17,7 @@
 #include "core/crew.h"
 #include "core/device.h"
 #include "core/pool.h"
+#include "core/trace.h"
 
 /**
  * struct khx_pool_set - workers while they are exchanged
@@ -271,6 +272,7 @@ static void khx_pool_publish(struct khx_device *dev, enum khx_mode mode,
 				   set->workers[(shift + i) % set->n]);
 	dev->crew = set->crew;
 	WRITE_ONCE(dev->mode, mode);
+	trace_khx_worker_switch(dev, set->n);
 }
 
 static int khx_pool_place(struct khx_device *dev,

@@ -22,7 +22,6 @@
 #include <linux/export.h>
 #include <linux/file.h>
 #include <linux/lockdep.h>
-#include <linux/printk.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -35,6 +34,7 @@
 #include "core/memory.h"
 #include "core/netlink.h"
 #include "core/ring.h"
+#include "core/trace.h"
 
 /**
  * khx_virtqueue_fail - stop serving a queue that cannot be served
@@ -55,7 +55,7 @@ int khx_virtqueue_fail(struct khx_virtqueue *vq, int err, const char *check)
 		return err;
 	vq->fault = check;
 	vq->stats.errors++;
-	pr_debug_ratelimited("khx: queue %u: %s (%d)\n", vq->index, check, err);
+	trace_khx_queue_error(vq, err, check);
 	if (vq->error)
 		eventfd_signal(vq->error);
 	khx_netlink_vq_event(vq, KHX_CMD_QUEUE_ERROR_NTF);
@@ -343,7 +343,10 @@ int khx_ring_log_used(struct khx_virtqueue *vq, u64 offset, u64 len)
 /* Tell the driver of the last completion, unless it wants no interrupt. */
 static void khx_virtqueue_signal(struct khx_virtqueue *vq)
 {
-	if (!vq->ops->need_signal(vq)) {
+	bool wanted = vq->ops->need_signal(vq);
+
+	trace_khx_signal(vq, wanted);
+	if (!wanted) {
 		vq->stats.signals_suppressed++;
 		return;
 	}
@@ -388,6 +391,7 @@ void khx_virtqueue_complete(struct khx_virtqueue *vq,
 
 	vq->stats.batches++;
 	vq->stats.chains += n;
+	trace_khx_batch(vq, n);
 	khx_virtqueue_signal(vq);
 }
 EXPORT_SYMBOL_GPL(khx_virtqueue_complete);
