@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A virtqueue and its driver; see rig.h. */
+#include <core/netlink.h>
+
 #include "rig.h"
+
+/* Nobody listens. */
+void khx_netlink_vq_event(struct khx_virtqueue *vq, u8 cmd)
+{
+}
 
 /* What the core would do with threads and wait queues. */
 
