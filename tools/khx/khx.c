@@ -15,6 +15,7 @@ static const struct cmd objects[] = {
 	{ "queue", cmd_queue, "their virtqueues" },
 	{ "worker", cmd_worker, "the threads that serve them" },
 	{ "monitor", cmd_monitor, "events as they come" },
+	{ "link", cmd_link, "tap interfaces for khx_net" },
 	{ }
 };
 
