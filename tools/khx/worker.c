@@ -61,6 +61,16 @@ static const struct {
 	{ "weight", KHX_A_WEIGHT },
 };
 
+static const char *worker_name(unsigned int attr)
+{
+	unsigned int i;
+
+	for (i = 0; i < MNL_ARRAY_SIZE(worker_numbers); i++)
+		if (worker_numbers[i].attr == attr)
+			return worker_numbers[i].name;
+	return attr == KHX_A_MODE ? "mode" : attr == KHX_A_CPUS ? "cpus" : NULL;
+}
+
 static bool worker_put_number(struct nlmsghdr *nlh, const char *name,
 			      const char *word)
 {
@@ -126,6 +136,7 @@ static int cmd_worker_set(int argc, char **argv)
 	nl = nl_open(KHX_GENL_NAME, "khx");
 	if (!nl)
 		return KHX_EXIT_FAILURE;
+	nl_set_names(nl, worker_name);
 	ret = worker_request(nl, argc, argv);
 	nl_close(nl);
 	return ret;

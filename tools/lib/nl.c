@@ -25,6 +25,7 @@ struct nl {
 	const char *family;
 	uint16_t family_id;
 	uint32_t seq;
+	nl_name_fn name;
 	char error[256];
 	char request[8192];
 	char reply[NL_BUFFER];
@@ -43,6 +44,11 @@ struct nl_attrs {
 	const struct nlattr **attrs;
 	unsigned int max;
 };
+
+void nl_set_names(struct nl *nl, nl_name_fn name)
+{
+	nl->name = name;
+}
 
 const char *nl_error(const struct nl *nl)
 {
@@ -78,23 +84,46 @@ const struct nlattr *nl_nested(const struct nlattr *nest, unsigned int type)
 	return NULL;
 }
 
-/* The kernel's own words, if it has some, are better than any errno. */
+/* The name of the attribute that the kernel points at, "" if there is none. */
+static const char *nl_bad_attr(const struct nl *nl, const struct nlattr *offset)
+{
+	const struct nlmsghdr *request = (const void *)nl->request;
+	const struct nlattr *attr;
+
+	if (!offset || !nl->name)
+		return "";
+	mnl_attr_for_each(attr, request, sizeof(struct genlmsghdr))
+		if ((const char *)attr - nl->request ==
+		    mnl_attr_get_u32(offset))
+			return nl->name(mnl_attr_get_type(attr)) ?: "";
+	return "";
+}
+
+/*
+ * The kernel's own words, if it has some, are better than any errno. They
+ * begin with the name of the attribute, or we do it for them.
+ */
 static void nl_read_extack(struct nl *nl, const struct nlmsghdr *nlh)
 {
 	const struct nlmsgerr *err = mnl_nlmsg_get_payload(nlh);
 	const struct nlattr *attrs[NLMSGERR_ATTR_MAX + 1] = { NULL };
 	struct nl_attrs to = { attrs, NLMSGERR_ATTR_MAX };
 	unsigned int offset = sizeof(*err);
+	const char *text, *name;
 
 	if (!(nlh->nlmsg_flags & NLM_F_ACK_TLVS))
 		return;
 	if (!(nlh->nlmsg_flags & NLM_F_CAPPED))
 		offset += mnl_nlmsg_get_payload_len(&err->msg);
-	if (mnl_attr_parse(nlh, offset, nl_attrs_cb, &to) < 0)
+	if (mnl_attr_parse(nlh, offset, nl_attrs_cb, &to) < 0 ||
+	    !attrs[NLMSGERR_ATTR_MSG])
 		return;
-	if (attrs[NLMSGERR_ATTR_MSG])
-		snprintf(nl->error, sizeof(nl->error), "%s",
-			 mnl_attr_get_str(attrs[NLMSGERR_ATTR_MSG]));
+	text = mnl_attr_get_str(attrs[NLMSGERR_ATTR_MSG]);
+	name = nl_bad_attr(nl, attrs[NLMSGERR_ATTR_OFFS]);
+	if (!strncmp(text, name, strlen(name)))
+		name = "";
+	snprintf(nl->error, sizeof(nl->error), "%s%s%s", name,
+		 *name ? ": " : "", text);
 }
 
 static int nl_error_cb(const struct nlmsghdr *nlh, void *data)

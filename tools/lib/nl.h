@@ -22,6 +22,13 @@ typedef int (*nl_event_fn)(struct json_object *row);
 struct nl *nl_open(const char *family, const char *module);
 void nl_close(struct nl *nl);
 
+/*
+ * What the user calls attribute @type, for nl_error(); NULL if he does not
+ * know it.
+ */
+typedef const char *(*nl_name_fn)(unsigned int type);
+void nl_set_names(struct nl *nl, nl_name_fn name);
+
 /* A message to add attributes to; one at a time. */
 struct nlmsghdr *nl_request(struct nl *nl, unsigned int cmd);
 
