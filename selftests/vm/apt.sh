@@ -64,21 +64,29 @@ apt_depends() {
 
 # apt_fetch PACKAGE: download it unless it is in the cache; print the file.
 apt_fetch() {
-	local version file tmp
+	local version file
 	version=$(apt_version "$1")
 	[ -n "$version" ] || die "no package $1 on the mirror"
 	file=$(apt_cached "$1" "$version")
-	if [ -z "$file" ]; then
-		say "downloading $1 $version"
-		mkdir -p "$KHX_DEBS"
-		tmp=$(mktemp -d "$KHX_DEBS/tmp.XXXXXX")
-		(cd "$tmp" && apt_private apt-get -qq download "$1=$version" >&2) ||
-			die "cannot download $1"
-		mv "$tmp"/*.deb "$KHX_DEBS/"
-		rmdir "$tmp"
-		file=$(apt_cached "$1" "$version")
+	if [ -z "$file" ] && ! apt_download "$1" "$version"; then
+		# The mirror has moved on since its lists were read.
+		rm -f "$KHX_CACHE/apt/ready"
+		version=$(apt_version "$1")
+		apt_download "$1" "$version" || die "cannot download $1"
 	fi
-	echo "$file"
+	apt_cached "$1" "$version"
+}
+
+# apt_download PACKAGE VERSION: into the cache, whole or not at all.
+apt_download() {
+	local tmp status=0
+	say "downloading $1 $2"
+	mkdir -p "$KHX_DEBS"
+	tmp=$(mktemp -d "$KHX_DEBS/tmp.XXXXXX")
+	(cd "$tmp" && apt_private apt-get -qq download "$1=$2" >&2) &&
+		mv "$tmp"/*.deb "$KHX_DEBS/" || status=1
+	rm -rf "$tmp"
+	return $status
 }
 
 apt_cached() {
