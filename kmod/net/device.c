@@ -185,7 +185,8 @@ static void khx_net_queue_show(struct khx_net_queue *queue,
 	be = queue->vq.backend;
 	seq_printf(m, "%s:\tbackend %s header %u drops %llu\n",
 		   queue->vq.index == KHX_NET_RX ? "rx" : "tx",
-		   be ? be->ops->name : "none", queue->hdr_len, queue->drops);
+		   be ? be->ops->name : "none", queue->hdr_len,
+		   queue->vq.stats.drops);
 	mutex_unlock(&queue->vq.mutex);
 }
 

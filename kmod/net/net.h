@@ -25,7 +25,6 @@ enum khx_net_queue_index {
  * @own_hdr: we make that header; otherwise the backend carries it
  * @buf_len: receive: size of the driver's last buffer, to guess how many
  *           a packet needs
- * @drops: packets that did not get through; see uapi/linux/khx_net.h
  * @chains: the batch in work
  *
  * Guarded by the virtqueue's mutex.
@@ -35,7 +34,6 @@ struct khx_net_queue {
 	unsigned int hdr_len;
 	bool own_hdr;
 	u32 buf_len;
-	u64 drops;
 	struct khx_chain chains[KHX_BATCH];
 };
 

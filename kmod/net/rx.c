@@ -171,7 +171,7 @@ static bool khx_net_rx_deliver(struct khx_net_queue *rx,
 	if (likely(ret == size) && !khx_net_rx_put_hdr(rx, iov, nr_iov, n))
 		ret = -EFAULT;
 	if (unlikely(ret != size)) {
-		rx->drops++;
+		rx->vq.stats.drops++;
 		if (ret == -EFAULT)
 			khx_virtqueue_fail(&rx->vq, ret,
 					   "receive buffer not writable");
@@ -189,7 +189,7 @@ static void khx_net_rx_drop(struct khx_net_queue *rx)
 	struct khx_net_backend *be = rx->vq.backend;
 
 	be->ops->drop(be);
-	rx->drops++;
+	rx->vq.stats.drops++;
 }
 
 /* Pack what is ready into chains. Return 0 or why that ended early. */

@@ -109,7 +109,7 @@ static void khx_net_tap_flush(struct khx_net_tap *tap)
 	tx->n = 0;
 	if (unlikely(tap->sock->ops->sendmsg(tap->sock, &msg, 0) < 0)) {
 		khx_net_frag_give_back(&tx->frag, ctl.num);
-		tap->backend.queue->drops += ctl.num;
+		tap->backend.queue->vq.stats.drops += ctl.num;
 	}
 }
 
@@ -277,7 +277,7 @@ static unsigned int khx_net_tap_send(struct khx_net_backend *be,
 					   "packet not readable");
 			break;
 		}
-		be->queue->drops++;
+		be->queue->vq.stats.drops++;
 	}
 	khx_net_tap_flush(tap);
 	return i;
