@@ -11,6 +11,7 @@ here=$(dirname "$0")
 . "$here/netguest.sh"
 
 ROM=${ROM:-/usr/lib/ipxe/qemu/pxe-virtio.rom}
+KERNEL_IMAGE=${KHX_GUEST:-}/bzImage
 HTTP_PORT=8099
 
 # Without the kernel that guest_start would have it boot.
@@ -26,10 +27,16 @@ qemu-system-x86_64() {
 	exec qemu-system-x86_64 "${arguments[@]}"
 }
 
+# iPXE knows Linux only as it is packed for booting.
+is_bzimage() {
+	[ "$(dd if="$1" bs=1 skip=514 count=4 2>/dev/null | tr -d '\0')" = HdrS ]
+}
+
 serve_files() {
 	local dir=$GUEST_DIR/http url=http://10.99.1.1:$HTTP_PORT
 	mkdir "$dir"
-	cp "$KHX_GUEST/vmlinuz" "$KHX_GUEST/initramfs" "$dir/"
+	cp "$KERNEL_IMAGE" "$dir/vmlinuz"
+	cp "$KHX_GUEST/initramfs" "$dir/"
 	cat > "$dir/boot.ipxe" <<-SCRIPT
 	#!ipxe
 	kernel $url/vmlinuz console=ttyS0 quiet panic=-1 mitigations=off
@@ -72,6 +79,7 @@ linux() {
 
 tap_need busybox
 [ -e "$ROM" ] || tap_skip_all "no $ROM"
+is_bzimage "$KERNEL_IMAGE" || tap_skip_all "no $KERNEL_IMAGE"
 net_set_up
 servers=()
 trap 'kill "${servers[@]}" 2>/dev/null; net_tear_down; guest_cleanup' EXIT
