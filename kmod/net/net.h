@@ -31,7 +31,7 @@ enum khx_net_queue_index {
  */
 struct khx_net_queue {
 	struct khx_virtqueue vq;
-	unsigned int hdr_len;
+	u32 hdr_len;
 	bool own_hdr;
 	u32 buf_len;
 	struct khx_chain chains[KHX_BATCH];

@@ -2,6 +2,8 @@
 /*
  * Transmit: from the driver's ring to the backend, a batch at a time.
  */
+#include <linux/minmax.h>
+
 #include "net/backend.h"
 #include "net/net.h"
 
@@ -12,8 +14,9 @@
 static unsigned int khx_net_tx_admit(struct khx_net_queue *tx, unsigned int n,
 				     struct khx_net_budget *budget)
 {
-	u64 bytes = tx->vq.stats.bytes;
+	u64 bytes = 0;
 	unsigned int i;
+	u32 len;
 
 	for (i = 0; i < n && budget->bytes > 0; i++) {
 		if (unlikely(tx->chains[i].nr_in)) {
@@ -21,11 +24,12 @@ static unsigned int khx_net_tx_admit(struct khx_net_queue *tx, unsigned int n,
 					   "writable descriptor in transmit");
 			break;
 		}
-		budget->bytes -= tx->chains[i].len_out;
-		bytes += tx->chains[i].len_out;
+		len = tx->chains[i].len_out;
+		bytes += len - min(len, tx->hdr_len);
+		budget->bytes -= len;
 	}
 	budget->packets -= i;
-	tx->vq.stats.bytes = bytes;
+	tx->vq.stats.bytes += bytes;
 	return i;
 }
 
