@@ -18,6 +18,10 @@
  * One of the two sees what the other wrote. The flag is lowered by the run
  * that serves the packet, so a wakeup costs us two stores, where leaving and
  * joining the wait queue costs two rounds of its lock and a poll().
+ *
+ * Whoever sends has to look at the flag for each packet, though. When packets
+ * come in by the batch we do leave, and join again before we sleep: then that
+ * is little for us, and senders find nobody to wake.
  */
 #include <linux/errno.h>
 #include <linux/file.h>
@@ -294,6 +298,23 @@ static u32 khx_net_tap_packet_len(void *packet)
 	return __skb_array_len_with_tag(packet);
 }
 
+/* Be woken for packets that are not in the ring yet. */
+static void khx_net_tap_listen(struct khx_net_tap *tap)
+{
+	if (likely(tap->poll.wqh))
+		khx_poll_arm(&tap->poll);
+	else
+		khx_poll_start(&tap->poll, tap->backend.file);
+}
+
+static void khx_net_tap_ignore(struct khx_net_tap *tap, bool is_stream)
+{
+	if (unlikely(is_stream))
+		khx_poll_stop(&tap->poll);
+	else
+		khx_poll_disarm(&tap->poll);
+}
+
 static unsigned int khx_net_tap_fill(struct khx_net_backend *be, bool wait)
 {
 	struct khx_net_tap *tap = khx_net_tap_of(be);
@@ -304,10 +325,10 @@ static unsigned int khx_net_tap_fill(struct khx_net_backend *be, bool wait)
 		return n;
 
 	if (wait)
-		khx_poll_arm(&tap->poll);
+		khx_net_tap_listen(tap);
 	n = ptr_ring_consume_batched(rx->ring, rx->packets, KHX_BATCH);
 	if (n || !wait)
-		khx_poll_disarm(&tap->poll);
+		khx_net_tap_ignore(tap, n == KHX_BATCH);
 
 	for (i = 0; i < n; i++)
 		be->len[i] = khx_net_tap_packet_len(rx->packets[i]);

@@ -341,6 +341,7 @@ static void test_close(const char *ring, uint64_t features)
 
 int main(void)
 {
+	net_require();
 	tap_plan(16 + 2 * (6 + 7 + 2));
 	test_errors();
 	test_removal("split", FEATURES);

@@ -234,6 +234,7 @@ int main(void)
 	const unsigned int n = sizeof(rings) / sizeof(rings[0]);
 	unsigned int i;
 
+	net_require();
 	tap_plan(n * (2 + 1 + 5 + 3 + 4 + 4));
 	for (i = 0; i < n; i++) {
 		ring = rings[i].name;

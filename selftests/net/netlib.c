@@ -12,6 +12,14 @@
 
 #include "netlib.h"
 
+void net_require(void)
+{
+	if (access(NET_DEVICE, F_OK))
+		tap_skip_all("no %s: is khx_net loaded?", NET_DEVICE);
+	if (access("/dev/net/tun", R_OK | W_OK))
+		tap_skip_all("no access to /dev/net/tun");
+}
+
 void net_open(struct net *net, uint64_t features, unsigned int num)
 {
 	const uint64_t long_hdr = VDEV_F(VIRTIO_F_VERSION_1) |

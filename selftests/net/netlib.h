@@ -30,6 +30,9 @@ struct net {
 	unsigned int hdr_len;
 };
 
+/* Skips the test where our device or tap devices are missing. Comes first. */
+void net_require(void);
+
 /* Ends the test when it fails: there is nothing to test then. */
 void net_open(struct net *net, uint64_t features, unsigned int num);
 void net_close(struct net *net);

@@ -207,6 +207,7 @@ int main(void)
 	const unsigned int n = sizeof(modes) / sizeof(modes[0]);
 	unsigned int i;
 
+	net_require();
 	tap_plan(n * 5);
 	for (i = 0; i < n; i++)
 		test_mode(&modes[i]);
