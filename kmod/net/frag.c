@@ -34,11 +34,11 @@ static bool khx_net_page_alloc(struct khx_net_page *p)
 
 	/* A large page is not worth direct reclaim. */
 	p->size = KHX_NET_PAGE_SIZE;
-	p->page = alloc_pages((GFP_KERNEL & ~__GFP_DIRECT_RECLAIM) | large,
-			      KHX_NET_PAGE_ORDER);
+	p->page = alloc_pages((GFP_KERNEL_ACCOUNT & ~__GFP_DIRECT_RECLAIM) |
+			      large, KHX_NET_PAGE_ORDER);
 	if (!p->page) {
 		p->size = PAGE_SIZE;
-		p->page = alloc_page(GFP_KERNEL | __GFP_NOWARN);
+		p->page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	}
 	if (!p->page) {
 		p->size = 0;

@@ -3,14 +3,19 @@
  * Packets of all sizes arrive unchanged and in order, both ways, whatever was
  * negotiated and however the driver cuts its buffers.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+
+#include <linux/if_tun.h>
 
 #include "netlib.h"
 
 #define NUM		64
-#define PACKETS		400
+#define PACKETS		198
 #define SEGMENTS_MAX	4
+#define BUFFER_SIZE	(64 << 10)
 
 struct mode {
 	const char *name;
@@ -18,6 +23,7 @@ struct mode {
 	unsigned int buf_size;		/* receive */
 	unsigned int segments;		/* of each buffer */
 	bool table;
+	int sndbuf;			/* of the tap; 0: unlimited */
 };
 
 #define F_SPLIT		0
@@ -28,22 +34,23 @@ struct mode {
 #define F_INDIRECT	VDEV_F(VIRTIO_RING_F_INDIRECT_DESC)
 
 static const struct mode modes[] = {
-	{ "split, legacy", F_SPLIT, 2048, 1, false },
-	{ "split, legacy, event index", F_SPLIT | F_EVENT, 2048, 1, false },
-	{ "split, legacy, mergeable", F_MRG | F_EVENT, 300, 1, false },
-	{ "split", F_1, 2048, 1, false },
-	{ "split, event index", F_1 | F_EVENT, 2048, 1, false },
-	{ "split, mergeable", F_1 | F_EVENT | F_MRG, 400, 1, false },
-	{ "split, chains", F_1 | F_EVENT, 2048, 3, false },
-	{ "split, mergeable chains", F_1 | F_EVENT | F_MRG, 500, 3, false },
+	{ "split, legacy", F_SPLIT, 2048, 1 },
+	{ "split, legacy, event index", F_SPLIT | F_EVENT, 2048, 1 },
+	{ "split, legacy, mergeable", F_MRG | F_EVENT, 300, 1 },
+	{ "split", F_1, 2048, 1 },
+	{ "split, event index", F_1 | F_EVENT, 2048, 1 },
+	{ "split, mergeable", F_1 | F_EVENT | F_MRG, 400, 1 },
+	{ "split, chains", F_1 | F_EVENT, 2048, 3 },
+	{ "split, mergeable chains", F_1 | F_EVENT | F_MRG, 500, 3 },
 	{ "split, tables", F_1 | F_EVENT | F_INDIRECT, 2048, 3, true },
-	{ "packed", F_PACKED, 2048, 1, false },
-	{ "packed, event index", F_PACKED | F_EVENT, 2048, 1, false },
-	{ "packed, mergeable", F_PACKED | F_EVENT | F_MRG, 400, 1, false },
-	{ "packed, chains", F_PACKED | F_EVENT, 2048, 3, false },
-	{ "packed, mergeable chains", F_PACKED | F_EVENT | F_MRG, 500, 3,
-	  false },
+	{ "split, small send buffer", F_1 | F_EVENT, 2048, 2, false, 200000 },
+	{ "packed", F_PACKED, 2048, 1 },
+	{ "packed, event index", F_PACKED | F_EVENT, 2048, 1 },
+	{ "packed, mergeable", F_PACKED | F_EVENT | F_MRG, 400, 1 },
+	{ "packed, chains", F_PACKED | F_EVENT, 2048, 3 },
+	{ "packed, mergeable chains", F_PACKED | F_EVENT | F_MRG, 500, 3 },
 	{ "packed, tables", F_PACKED | F_EVENT | F_INDIRECT, 2048, 3, true },
+	{ "packed, small send buffer", F_PACKED, 2048, 1, false, 200000 },
 };
 
 struct test {
@@ -54,17 +61,19 @@ struct test {
 	char frame[NET_FRAME_MAX];
 };
 
-/* Sizes that hit the smallest, the usual and what one page does not hold. */
-static unsigned int frame_len(unsigned int i)
+/* The smallest, the usual; and to transmit, what a page does not hold. */
+static unsigned int frame_len(unsigned int queue, unsigned int i)
 {
-	static const unsigned int lens[] = { 60, 61, 590, 1500, 1514, 300 };
+	static const unsigned int lens[] = {
+		60, 61, 590, 1500, 1514, 300, 3600, 9014, 60000,
+	};
 
-	return lens[i % (sizeof(lens) / sizeof(lens[0]))];
+	return lens[i % (queue == NET_TX ? 9 : 6)];
 }
 
 static char *buffer_of(struct test *t, unsigned int i)
 {
-	return t->buffers + i * 4096;
+	return t->buffers + i * BUFFER_SIZE;
 }
 
 /* Offer @len bytes of buffer @i, in as many segments as the mode says. */
@@ -96,7 +105,8 @@ static int offer(struct test *t, unsigned int queue, unsigned int i,
 static bool transmit_one(struct test *t, unsigned int seed)
 {
 	struct vdev_queue *queue = &t->net.dev.queues[NET_TX];
-	unsigned int len = frame_len(seed), hdr_len = t->net.hdr_len;
+	unsigned int len = frame_len(NET_TX, seed);
+	unsigned int hdr_len = t->net.hdr_len;
 	char *buffer = buffer_of(t, seed % NUM);
 	uint32_t written;
 	void *cookie;
@@ -149,7 +159,7 @@ static int collect(struct test *t, unsigned int *buffers)
 		}
 		if (k < n - 1 && len != t->mode->buf_size)
 			return -1;
-		if (offer(t, NET_RX, (cookie - t->buffers) / 4096,
+		if (offer(t, NET_RX, (cookie - t->buffers) / BUFFER_SIZE,
 			  t->mode->buf_size))
 			return -1;
 	}
@@ -170,7 +180,7 @@ static void test_receive(struct test *t)
 	vdev_publish(queue);
 
 	for (i = 0; i < PACKETS; i++) {
-		len = frame_len(i);
+		len = frame_len(NET_RX, i);
 		wanted += (len + t->net.hdr_len + t->mode->buf_size - 1) /
 			  t->mode->buf_size;
 		net_frame_fill(frame, len, i);
@@ -189,7 +199,9 @@ static void test_mode(const struct mode *mode)
 
 	t.mode = mode;
 	net_open(&t.net, mode->features, NUM);
-	t.buffers = vdev_alloc(&t.net.dev, NUM * 4096);
+	if (mode->sndbuf && ioctl(t.net.tap.fd, TUNSETSNDBUF, &mode->sndbuf))
+		tap_bail("TUNSETSNDBUF: %s", strerror(errno));
+	t.buffers = vdev_alloc(&t.net.dev, NUM * BUFFER_SIZE);
 	t.tables = vdev_alloc(&t.net.dev, NUM * 256);
 	test_transmit(&t);
 	test_receive(&t);
