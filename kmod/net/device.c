@@ -36,8 +36,8 @@ static void khx_net_queue_set_up(struct khx_net_queue *queue)
 			 sizeof(struct virtio_net_hdr);
 	queue->own_hdr = khx_virtqueue_has_feature(&queue->vq,
 						   VHOST_NET_F_VIRTIO_NET_HDR);
-	/* Not known yet, and of no interest if not mergeable. */
-	queue->buf_len = U32_MAX;
+	/* Not known yet; for receive of no interest if not mergeable. */
+	queue->buf_len = queue->vq.index == KHX_NET_RX ? U32_MAX : 0;
 }
 
 static void khx_net_queue_detach(struct khx_net_queue *queue)

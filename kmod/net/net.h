@@ -23,8 +23,7 @@ enum khx_net_queue_index {
  * @vq: its virtqueue; @vq.backend is a struct khx_net_backend
  * @hdr_len: bytes of virtio-net header before each packet in the ring
  * @own_hdr: we make that header; otherwise the backend carries it
- * @buf_len: receive: size of the driver's last buffer, to guess how many
- *           a packet needs
+ * @buf_len: size of the driver's last buffer, to guess how many are needed
  * @chains: the batch in work
  *
  * Guarded by the virtqueue's mutex.

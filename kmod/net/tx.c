@@ -7,6 +7,15 @@
 #include "net/backend.h"
 #include "net/net.h"
 
+/* As many chains as the budget may be good for: large packets use it up. */
+static unsigned int khx_net_tx_guess(const struct khx_net_queue *tx,
+				     const struct khx_net_budget *budget)
+{
+	if (likely(tx->buf_len <= KHX_NET_WEIGHT_BYTES / KHX_BATCH))
+		return KHX_BATCH;
+	return (u32)budget->bytes / tx->buf_len + 1;
+}
+
 /*
  * Of @n fetched chains, how many may be sent now: those before the budget
  * ends, and before one that cannot be a packet.
@@ -16,7 +25,7 @@ static unsigned int khx_net_tx_admit(struct khx_net_queue *tx, unsigned int n,
 {
 	u64 bytes = 0;
 	unsigned int i;
-	u32 len;
+	u32 len = 0;
 
 	for (i = 0; i < n && budget->bytes > 0; i++) {
 		if (unlikely(tx->chains[i].nr_in)) {
@@ -28,6 +37,7 @@ static unsigned int khx_net_tx_admit(struct khx_net_queue *tx, unsigned int n,
 		bytes += len - min(len, tx->hdr_len);
 		budget->bytes -= len;
 	}
+	tx->buf_len = len;
 	budget->packets -= i;
 	tx->vq.stats.bytes += bytes;
 	return i;
@@ -78,7 +88,8 @@ void khx_net_tx_handle(struct khx_virtqueue *vq)
 	khx_virtqueue_disable_notify(vq);
 
 	while (khx_net_budget_left(&budget, vq)) {
-		n = khx_virtqueue_fetch(vq, tx->chains, KHX_BATCH);
+		n = khx_virtqueue_fetch(vq, tx->chains,
+					khx_net_tx_guess(tx, &budget));
 		if (unlikely(n < 0))
 			return;
 		if (n) {

@@ -11,6 +11,9 @@
  * runs at once: each packet costs a wakeup. With -w the worker only runs when
  * this process sleeps, and finds as many packets as the ring has buffers.
  *
+ * With "none" for a device nobody reads the tap, which drops what does not
+ * fit: that is what sending costs by itself.
+ *
  * The send buffer of the tap is left alone: mainline batches only with an
  * unlimited one.
  *
@@ -185,7 +188,7 @@ static void frame_init(char *frame)
 	eth->h_proto = htons(TAPDEV_ETHERTYPE);
 }
 
-static void set_up(struct netgen *g)
+static void set_up_device(struct netgen *g)
 {
 	const struct options *opt = &g->opt;
 	uint64_t features = VDEV_F(VIRTIO_F_VERSION_1);
@@ -200,15 +203,11 @@ static void set_up(struct netgen *g)
 	if (opt->mergeable)
 		features |= VDEV_F(VIRTIO_NET_F_MRG_RXBUF);
 
-	if (tapdev_open(&g->tap, "netgen%d", HDR_LEN))
-		die("tap");
 	if (vdev_open(&g->dev, opt->device, features, 64 << 20))
 		die(opt->device);
 	for (i = 0; i < VDEV_QUEUES; i++)
 		if (vdev_queue_open(&g->dev, i, opt->num))
 			die("ring");
-	if (opt->size > ETH_FRAME_LEN)
-		set_mtu(&g->tap, opt->size - ETH_HLEN);
 	if (opt->idle_worker)
 		set_worker_idle();
 
@@ -259,6 +258,21 @@ static void wait_used(struct vdev_queue *queue, unsigned int slots)
 	vring_calls_off(&queue->ring);
 }
 
+static bool has_device(const struct netgen *g)
+{
+	return strcmp(g->opt.device, "none");
+}
+
+static void set_up(struct netgen *g)
+{
+	if (tapdev_open(&g->tap, "netgen%d", HDR_LEN))
+		die("tap");
+	if (g->opt.size > ETH_FRAME_LEN)
+		set_mtu(&g->tap, g->opt.size - ETH_HLEN);
+	if (has_device(g))
+		set_up_device(g);
+}
+
 static void run_tx(struct netgen *g)
 {
 	struct vdev_queue *queue = &g->dev.queues[1];
@@ -289,8 +303,17 @@ static void send_rx(struct netgen *g, unsigned int n)
 {
 	int ret = sendmmsg(g->tap.packet, g->msgs, n, 0);
 
-	if (ret != (int)n)
+	if (ret != (int)n && has_device(g))
 		die("sendmmsg");
+}
+
+/* Nobody receives. */
+static void run_none(struct netgen *g)
+{
+	unsigned long sent;
+
+	for (sent = 0; sent < g->opt.packets; sent += g->opt.batch)
+		send_rx(g, g->opt.batch);
 }
 
 static void run_rx(struct netgen *g)
@@ -331,12 +354,17 @@ static void fill_rx(struct netgen *g)
 	for (i = 0; i < g->opt.num; i++)
 		offer(g, queue, i);
 	vdev_publish(queue);
+}
+
+static void make_frames(struct netgen *g)
+{
+	unsigned int i;
 
 	g->iov = (struct iovec) {
-		.iov_base = g->buffers + HDR_LEN,
+		.iov_base = calloc(1, g->opt.size),
 		.iov_len = g->opt.size,
 	};
-	frame_init(g->iov.iov_base = calloc(1, g->opt.size));
+	frame_init(g->iov.iov_base);
 	for (i = 0; i < BATCH_MAX; i++)
 		g->msgs[i].msg_hdr = (struct msghdr) {
 			.msg_iov = &g->iov, .msg_iovlen = 1,
@@ -370,22 +398,27 @@ int main(int argc, char **argv)
 
 	g.opt = parse(argc, argv);
 	set_up(&g);
-	if (g.opt.rx)
-		fill_rx(&g);
-	else
+	if (!g.opt.rx)
 		close(g.tap.packet);
+	else if (has_device(&g))
+		fill_rx(&g);
+	make_frames(&g);
 	counter = g.opt.rx ? "tx_packets" : "rx_packets";
 
 	for (round = 0; round < g.opt.repeat; round++) {
 		before = tapdev_counter(&g.tap, counter);
 		start = now_ns();
-		if (g.opt.rx)
+		if (!has_device(&g))
+			run_none(&g);
+		else if (g.opt.rx)
 			run_rx(&g);
 		else
 			run_tx(&g);
 		start = now_ns() - start;
 		after = tapdev_counter(&g.tap, counter);
 		report(&g, round, start, after - before);
+		if (!has_device(&g))
+			continue;
 		if (after - before != (long)g.opt.packets ||
 		    tapdev_counter(&g.tap, "tx_dropped")) {
 			fprintf(stderr, "packets were lost\n");
