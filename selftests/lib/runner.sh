@@ -12,11 +12,11 @@ export KHX_LIB=$lib
 
 # timeout_of TEST
 timeout_of() {
-	awk -F= -v test="$1" '
+	cat settings 2>/dev/null | awk -F= -v test="$1" '
 	BEGIN { limit = 120 }
 	$1 == "timeout" { limit = $2 }
 	$1 == "timeout." test { own = $2 }
-	END { print own ? own : limit }' settings /dev/null 2>/dev/null
+	END { print own ? own : limit }'
 }
 
 log_mark() {
