@@ -92,13 +92,17 @@ static int khx_exits_put_halt(struct sk_buff *skb,
 
 static int khx_exits_put_faults(struct sk_buff *skb, const u64 *fault)
 {
+	struct nlattr *nest = nla_nest_start(skb, KHX_EXITS_A_FAULTS);
 	u32 i;
 
+	if (!nest)
+		return -EMSGSIZE;
 	for (i = 0; i < KHX_EXITS_FAULTS; i++)
 		if (fault[i] &&
 		    khx_exits_put_named(skb, KHX_EXITS_A_FAULT,
 					khx_exits_fault_name(i), fault[i]))
 			return -EMSGSIZE;
+	nla_nest_end(skb, nest);
 	return 0;
 }
 
@@ -167,22 +171,34 @@ static int khx_exits_put_row(struct sk_buff *skb, enum khx_exits_table table,
 	return 0;
 }
 
+static int khx_exits_put_rows(struct sk_buff *skb, enum khx_exits_table table,
+			      const struct khx_exits_top *top)
+{
+	struct nlattr *nest = nla_nest_start(skb, KHX_EXITS_A_ROWS);
+	u32 i;
+
+	if (!nest)
+		return -EMSGSIZE;
+	for (i = 0; i < top->nr; i++)
+		if (khx_exits_put_row(skb, table, &top->row[i]))
+			return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
 static int khx_exits_fill_table(struct sk_buff *skb,
 				const struct khx_exits_vcpu *rec,
 				const struct khx_exits_stats *stats, u32 part)
 {
 	const struct khx_exits_top *top = &stats->top[part];
-	u32 i;
 
 	if (!top->nr)
 		return -ENODATA;
 	if (nla_put_string(skb, KHX_EXITS_A_NAME, khx_exits_table_name(part)) ||
 	    khx_exits_put_u64(skb, KHX_EXITS_A_COUNT, top->total) ||
-	    khx_exits_put_u64(skb, KHX_EXITS_A_TIME, top->time))
+	    khx_exits_put_u64(skb, KHX_EXITS_A_TIME, top->time) ||
+	    khx_exits_put_rows(skb, part, top))
 		return -EMSGSIZE;
-	for (i = 0; i < top->nr; i++)
-		if (khx_exits_put_row(skb, part, &top->row[i]))
-			return -EMSGSIZE;
 	return 0;
 }
 

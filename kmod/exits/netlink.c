@@ -14,8 +14,7 @@ static_assert(KHX_EXITS_FILTER_MAX == KHX_EXITS_PIDS_MAX);
 
 static const struct nla_policy khx_exits_policy[KHX_EXITS_A_MAX + 1] = {
 	[KHX_EXITS_A_ENABLED]	= NLA_POLICY_MAX(NLA_U8, 1),
-	[KHX_EXITS_A_PID]	= NLA_POLICY_MIN(NLA_U32, 1),
-	[KHX_EXITS_A_NO_FILTER]	= { .type = NLA_FLAG },
+	[KHX_EXITS_A_PIDS]	= { .type = NLA_NESTED },
 	[KHX_EXITS_A_VM]	= { .type = NLA_NUL_STRING,
 				    .len = KHX_EXITS_VM_NAME_MAX },
 	[KHX_EXITS_A_NAME]	= { .type = NLA_NUL_STRING,
@@ -34,14 +33,18 @@ static int khx_exits_netlink_check(struct sk_buff *skb, struct genl_info *info)
 static int khx_exits_put_filter(struct sk_buff *skb)
 {
 	struct khx_exits_filter *filter = kmalloc(sizeof(*filter), GFP_KERNEL);
+	struct nlattr *nest = nla_nest_start(skb, KHX_EXITS_A_PIDS);
 	unsigned int i;
 	int ret = 0;
 
-	if (!filter)
-		return -ENOMEM;
+	if (!filter || !nest) {
+		kfree(filter);
+		return -EMSGSIZE;
+	}
 	khx_exits_filter_get(filter);
 	for (i = 0; i < filter->nr && !ret; i++)
 		ret = nla_put_u32(skb, KHX_EXITS_A_PID, filter->pid[i]);
+	nla_nest_end(skb, nest);
 	kfree(filter);
 	return ret;
 }
@@ -72,40 +75,52 @@ static int khx_exits_status_get(struct sk_buff *skb, struct genl_info *info)
 	return genlmsg_reply(reply, info);
 }
 
-/* Collects the PID attributes. */
-static int khx_exits_parse_filter(struct genl_info *info,
-				  struct khx_exits_filter *filter)
+static int khx_exits_parse_pid(const struct nlattr *attr, pid_t *pid,
+			       struct netlink_ext_ack *extack)
 {
-	const struct nlattr *attr;
-	int left;
-
-	nlmsg_for_each_attr(attr, info->nlhdr, GENL_HDRLEN, left) {
-		if (nla_type(attr) != KHX_EXITS_A_PID)
-			continue;
-		if (filter->nr == KHX_EXITS_FILTER_MAX) {
-			NL_SET_ERR_MSG_ATTR(info->extack, attr,
-					    "PID: more than 64 processes");
-			return -E2BIG;
-		}
-		filter->pid[filter->nr++] = nla_get_u32(attr);
-	}
-	if (filter->nr && info->attrs[KHX_EXITS_A_NO_FILTER]) {
-		NL_SET_ERR_MSG_ATTR(info->extack,
-				    info->attrs[KHX_EXITS_A_NO_FILTER],
-				    "NO_FILTER and PID exclude each other");
+	if (nla_type(attr) != KHX_EXITS_A_PID || nla_len(attr) != sizeof(u32)) {
+		NL_SET_ERR_MSG_ATTR(extack, attr, "PIDS: only PID belongs here");
 		return -EINVAL;
+	}
+	*pid = nla_get_u32(attr);
+	if (*pid <= 0) {
+		NL_SET_ERR_MSG_ATTR(extack, attr, "PID: not a process");
+		return -ERANGE;
 	}
 	return 0;
 }
 
-static int khx_exits_set_filter(struct genl_info *info)
+static int khx_exits_parse_filter(const struct nlattr *pids,
+				  struct khx_exits_filter *filter,
+				  struct netlink_ext_ack *extack)
+{
+	const struct nlattr *attr;
+	int left, ret;
+
+	nla_for_each_nested(attr, pids, left) {
+		if (filter->nr == KHX_EXITS_FILTER_MAX) {
+			NL_SET_ERR_MSG_ATTR(extack, attr,
+					    "PIDS: more than 64 processes");
+			return -E2BIG;
+		}
+		ret = khx_exits_parse_pid(attr, &filter->pid[filter->nr],
+					  extack);
+		if (ret)
+			return ret;
+		filter->nr++;
+	}
+	return 0;
+}
+
+static int khx_exits_set_filter(const struct nlattr *pids,
+				struct netlink_ext_ack *extack)
 {
 	struct khx_exits_filter *filter = kzalloc(sizeof(*filter), GFP_KERNEL);
 	int ret;
 
 	if (!filter)
 		return -ENOMEM;
-	ret = khx_exits_parse_filter(info, filter);
+	ret = khx_exits_parse_filter(pids, filter, extack);
 	if (!ret)
 		khx_exits_filter_set(filter);
 	kfree(filter);
@@ -115,19 +130,18 @@ static int khx_exits_set_filter(struct genl_info *info)
 static int khx_exits_status_set(struct sk_buff *skb, struct genl_info *info)
 {
 	const struct nlattr *enabled = info->attrs[KHX_EXITS_A_ENABLED];
-	bool filter = info->attrs[KHX_EXITS_A_PID] ||
-		      info->attrs[KHX_EXITS_A_NO_FILTER];
+	const struct nlattr *pids = info->attrs[KHX_EXITS_A_PIDS];
 	int ret = khx_exits_netlink_check(skb, info);
 
 	if (ret)
 		return ret;
-	if (!enabled && !filter) {
+	if (!enabled && !pids) {
 		NL_SET_ERR_MSG(info->extack,
-			       "none of ENABLED, PID and NO_FILTER is given");
+			       "neither ENABLED nor PIDS is given");
 		return -EINVAL;
 	}
-	if (filter)
-		ret = khx_exits_set_filter(info);
+	if (pids)
+		ret = khx_exits_set_filter(pids, info->extack);
 	if (!ret && enabled)
 		ret = khx_exits_attach_enable(nla_get_u8(enabled));
 	return ret;

@@ -176,17 +176,24 @@ static void test_faults(struct guest *g)
 	ioctl(g->vm, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
-static void test_interrupts(struct guest *g)
+static void interrupt(struct guest *g, unsigned int times)
 {
 	struct kvm_interrupt irq = { .irq = 0x31 };
 
-	fresh(g);
-	guest_set_regs(g, RUN_INTERRUPTS, &(struct kvm_regs) { .rsi = 20 });
+	guest_set_regs(g, RUN_INTERRUPTS, &(struct kvm_regs) { .rsi = times });
 	guest_run(g, 1);
-	for (int i = 0; i < 20; i++) {
+	for (unsigned int i = 0; i < times; i++) {
 		ioctl(g->vcpu, KVM_INTERRUPT, &irq);
 		guest_run(g, 1);
 	}
+}
+
+static void test_interrupts(struct guest *g)
+{
+	/* A delivery that faults, on the vector or the stack, is repeated. */
+	interrupt(g, 1);
+	fresh(g);
+	interrupt(g, 20);
 	/* KVM treats what userspace injects as being injected once more. */
 	tap_is(exits_figure(g, "interrupt", "49 reinject", 0), 20,
 	       "vector 49 injected 20 times");
@@ -200,6 +207,32 @@ static struct kvm_segment flat(uint8_t type)
 	};
 }
 
+/* 32-bit protected mode with the page directory at @directory. */
+static bool set_paging(struct guest *g, uint32_t directory, uint64_t efer)
+{
+	struct kvm_sregs sregs;
+
+	ioctl(g->vcpu, KVM_GET_SREGS, &sregs);
+	sregs.cs = flat(0xb);
+	sregs.ds = flat(3);
+	sregs.es = flat(3);
+	sregs.ss = flat(3);
+	sregs.cr0 |= 0x80000001;
+	sregs.cr3 = directory;
+	sregs.efer |= efer;
+	return !ioctl(g->vcpu, KVM_SET_SREGS, &sregs);
+}
+
+static void run_paged(struct guest *g, enum routine routine,
+		      struct kvm_regs regs)
+{
+	regs.rip = guest_routine(routine);
+	regs.rsp = GUEST_STACK;
+	regs.rflags = 2;
+	ioctl(g->vcpu, KVM_SET_REGS, &regs);
+	guest_run(g, 1);
+}
+
 /*
  * Paging with tables nobody has touched: the processor's walk faults once for
  * the page directory and once for each of its eight tables. They are 32 KiB
@@ -207,8 +240,6 @@ static struct kvm_segment flat(uint8_t type)
  */
 static void test_walk(void)
 {
-	struct kvm_regs regs = { .rsi = 7, .rbx = 0x400000, .rflags = 2 };
-	struct kvm_sregs sregs;
 	struct guest g;
 
 	guest_create(&g);
@@ -220,17 +251,9 @@ static void test_walk(void)
 		*(uint32_t *)(g.ram + table) = GUEST_CODE | 3;
 		*(uint32_t *)(g.ram + table + 4) = GUEST_CODE | 3;
 	}
-	ioctl(g.vcpu, KVM_GET_SREGS, &sregs);
-	sregs.cs = flat(0xb);
-	sregs.ds = flat(3);
-	sregs.es = flat(3);
-	sregs.ss = flat(3);
-	sregs.cr0 |= 0x80000001;
-	sregs.cr3 = GUEST_TABLES;
-	ioctl(g.vcpu, KVM_SET_SREGS, &sregs);
-	regs.rip = guest_routine(RUN_WALK);
-	ioctl(g.vcpu, KVM_SET_REGS, &regs);
-	guest_run(&g, 1);
+	set_paging(&g, GUEST_TABLES, 0);
+	run_paged(&g, RUN_WALK,
+		  (struct kvm_regs) { .rsi = 7, .rbx = 0x400000 });
 	tap_is(exits_figure(&g, "ept_violation", "page-walk", 0), 9,
 	       "9 faults of the page walk");
 	guest_destroy(&g);
@@ -280,8 +303,11 @@ static void make_vmcb(unsigned char *vmcb)
 	put64(vmcb, VMCB_RSP, GUEST_STACK);
 }
 
+/* KVM wants L1 to have paging on: all of its memory, where it is. */
 static bool allow_nested(struct guest *g)
 {
+	const uint32_t directory = GUEST_TABLES + 0x4000;
+	const uint32_t table = directory + 0x1000;
 	struct {
 		struct kvm_msrs head;
 		struct kvm_msr_entry entry;
@@ -289,11 +315,11 @@ static bool allow_nested(struct guest *g)
 		.head.nmsrs = 1,
 		.entry = { .index = MSR_HSAVE, .data = GUEST_TABLES + 0x2000 },
 	};
-	struct kvm_sregs sregs;
 
-	ioctl(g->vcpu, KVM_GET_SREGS, &sregs);
-	sregs.efer |= EFER_SVME;
-	return !ioctl(g->vcpu, KVM_SET_SREGS, &sregs) &&
+	*(uint32_t *)(g->ram + directory) = table | 3;
+	for (uint32_t page = 0; page < GUEST_RAM; page += 0x1000)
+		((uint32_t *)(g->ram + table))[page >> 12] = page | 3;
+	return set_paging(g, directory, EFER_SVME) &&
 	       ioctl(g->vcpu, KVM_SET_MSRS, &msrs) == 1;
 }
 
@@ -302,6 +328,7 @@ static void test_nested(void)
 	struct guest g;
 
 	guest_create(&g);
+	fresh(&g);
 	if (g.intel || !allow_nested(&g)) {
 		tap_skip("no nested SVM", "300 exits of L2");
 		tap_skip("no nested SVM", "one HLT of each level");
@@ -310,8 +337,7 @@ static void test_nested(void)
 		return;
 	}
 	make_vmcb(g.ram + GUEST_TABLES);
-	fresh(&g);
-	guest_do(&g, RUN_NESTED, 1, (struct kvm_regs) {
+	run_paged(&g, RUN_NESTED, (struct kvm_regs) {
 			.rax = GUEST_TABLES, .rdi = 300 });
 	tap_is(exits_figure(&g, "exit_reason", "L2:cpuid", 0), 300,
 	       "300 exits of L2");

@@ -13,15 +13,14 @@
  *		ATTACHED	u8	KVM is loaded and usable
  *		MISSED		u64	exits not counted for want of memory
  *		VCPU_BYTES	u32	memory a vCPU's figures take
- *		PID		u32	once for each process the filter lets through;
- *					none: there is no filter
+ *		PIDS		nest	a PID (u32) for each process that the filter
+ *					lets through; empty: there is no filter
  *
  * KHX_EXITS_CMD_STATUS_SET
  *	Do, needs CAP_SYS_ADMIN. Takes one or more of
  *		ENABLED		u8	0 or 1; figures stay while nothing is counted
- *		PID		u32	count only guests of these processes; may be
- *					given KHX_EXITS_PIDS_MAX times
- *		NO_FILTER	flag	count all guests (not together with PID)
+ *		PIDS		nest	count only guests of these processes, up to
+ *					KHX_EXITS_PIDS_MAX of them; empty: of all
  *	The filter is replaced as a whole. Guests it leaves out keep the figures
  *	they have.
  *
@@ -37,7 +36,7 @@
  *		REENTRIES		u64, entries that no traced exit came before
  *		HALT			nest:
  *			POLLED POLLED_TIME BLOCKED BLOCKED_TIME INVALID		u64
- *		FAULT			nest, once for each cause that occurred:
+ *		FAULTS			nest of FAULT, one for each cause that occurred:
  *			NAME COUNT	string, u64
  *
  * KHX_EXITS_CMD_REASON_GET
@@ -59,7 +58,7 @@
  *		NAME			string: msr, ioport, mmio, hypercall, register
  *					or interrupt
  *		COUNT TIME		u64, all events of the table
- *		ROW			nest, once for each row, highest count first:
+ *		ROWS			nest of ROW, one for each, highest count first:
  *			NAME		string, "<what> <how>" as in debugfs
  *			COUNT		u64, events certainly of this row
  *			ERROR		u64, events that may be of this row, too
@@ -130,7 +129,7 @@ enum khx_exits_attr {
 	KHX_EXITS_A_MISSED,
 	KHX_EXITS_A_VCPU_BYTES,
 	KHX_EXITS_A_PID,
-	KHX_EXITS_A_NO_FILTER,
+	KHX_EXITS_A_PIDS,
 	KHX_EXITS_A_VM,
 	KHX_EXITS_A_VCPU,
 	KHX_EXITS_A_ISA,
@@ -148,7 +147,9 @@ enum khx_exits_attr {
 	KHX_EXITS_A_BLOCKED,
 	KHX_EXITS_A_BLOCKED_TIME,
 	KHX_EXITS_A_INVALID,
+	KHX_EXITS_A_FAULTS,
 	KHX_EXITS_A_FAULT,
+	KHX_EXITS_A_ROWS,
 	KHX_EXITS_A_ROW,
 	KHX_EXITS_A_ERROR,
 	KHX_EXITS_A_RATE,
