@@ -40,7 +40,7 @@ $(OUTPUT)/obj/tap.o: $(LIB)/tap.c $(LIB)/tap.h | $(OUTPUT)/obj
 .SECONDEXPANSION:
 $(BUILT): $(OUTPUT)/%: $$(or $$(SRCS_$$*),$$*.c) $(OUTPUT)/obj/tap.o
 	$(CC) $(CFLAGS) $(CFLAGS_$*) -MMD -MP -MF $(OUTPUT)/obj/$*.d -MT $@ \
-		-o $@ $(filter %.c,$^) $(OUTPUT)/obj/tap.o $(LDLIBS_$*) $(LDLIBS)
+		-o $@ $(or $(SRCS_$*),$*.c) $(OUTPUT)/obj/tap.o $(LDLIBS_$*) $(LDLIBS)
 
 -include $(wildcard $(OUTPUT)/obj/*.d)
 
