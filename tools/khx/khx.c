@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "exits.h"
 #include "khx.h"
 #include "out.h"
 #include "parse.h"
@@ -16,6 +17,7 @@ static const struct cmd objects[] = {
 	{ "worker", cmd_worker, "the threads that serve them" },
 	{ "monitor", cmd_monitor, "events as they come" },
 	{ "link", cmd_link, "tap interfaces for khx_net" },
+	{ "exits", exits_main, "why vCPUs leave their guests" },
 	{ }
 };
 
