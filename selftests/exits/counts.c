@@ -372,10 +372,7 @@ int main(void)
 {
 	struct guest g;
 
-	if (access(EXITS_DIR, R_OK))
-		tap_skip_all("khx_exits is not loaded");
-	if (access("/dev/kvm", R_OK | W_OK))
-		tap_skip_all("no /dev/kvm");
+	guest_need();
 	guest_create(&g);
 	tap_plan(36);
 	test_cpuid(&g);

@@ -23,6 +23,17 @@ uint16_t guest_routine(enum routine routine)
 	return GUEST_CODE + guest_routines[routine];
 }
 
+void guest_need(void)
+{
+	if (access("/dev/kvm", F_OK) &&
+	    system("modprobe -q kvm_intel 2>&- || modprobe -q kvm_amd 2>&-"))
+		tap_diag("no KVM module could be loaded");
+	if (access("/dev/kvm", R_OK | W_OK))
+		tap_skip_all("no /dev/kvm");
+	if (access(EXITS_DIR, R_OK))
+		tap_skip_all("khx_exits is not loaded");
+}
+
 static bool cpu_is_intel(void)
 {
 	unsigned int a, b, c, d;

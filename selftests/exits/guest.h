@@ -54,6 +54,9 @@ enum routine {
 	RUN_FOREVER,		/* CPUID and OUT without end */
 };
 
+/* Skips the test where there is no KVM or no khx_exits. */
+void guest_need(void);
+
 void guest_create(struct guest *g);
 void guest_destroy(struct guest *g);
 uint16_t guest_routine(enum routine routine);

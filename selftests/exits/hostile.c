@@ -5,7 +5,6 @@
  */
 #include <linux/kvm.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "guest.h"
 #include "tap.h"
@@ -79,10 +78,7 @@ int main(void)
 {
 	struct guest g;
 
-	if (access(EXITS_DIR, R_OK))
-		tap_skip_all("khx_exits is not loaded");
-	if (access("/dev/kvm", R_OK | W_OK))
-		tap_skip_all("no /dev/kvm");
+	guest_need();
 	guest_create(&g);
 	tap_plan(9);
 	guest_do(&g, RUN_CPUID, 1, (struct kvm_regs) {});

@@ -13,6 +13,7 @@ dir=/sys/kernel/debug/khx/exits
 guests=${GUESTS:-50}
 
 tap_need_root
+[ -e /dev/kvm ] || modprobe -q kvm_intel 2> /dev/null || modprobe -q kvm_amd
 [ -e /dev/kvm ] || tap_skip_all "no /dev/kvm"
 [ -d "$dir" ] || tap_skip_all "khx_exits is not loaded"
 khx_module_file khx_exits > /dev/null || modinfo khx_exits > /dev/null 2>&1 ||
