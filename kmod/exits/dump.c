@@ -271,7 +271,7 @@ static bool khx_exits_dump_wants(struct netlink_callback *cb,
 				 const struct khx_exits_vm *vm)
 {
 	const struct nlattr *name =
-		genl_dumpit_info(cb)->attrs[KHX_EXITS_A_VM];
+		genl_info_dump(cb)->attrs[KHX_EXITS_A_VM];
 
 	return !name || !nla_strcmp(name, vm->name);
 }

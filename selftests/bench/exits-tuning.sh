@@ -1,0 +1,97 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# exits-tuning.sh: the three cases of Documentation/exits-tuning.rst on real
+# guests in a test host, with what khx exits shows before and after each step.
+#
+# Times are those of an emulated processor: compare counts, and times with each
+# other, not with those of a real machine. `exits-tuning.sh inside` is what the
+# test host runs.
+
+set -uo pipefail
+cd "$(dirname "$0")/../exits" || exit
+
+inside() {
+	. ../lib/tap.sh
+	. ../lib/guest.sh
+	PATH=$PATH:$PWD/../../build/tools
+	guest_need
+	insmod "$(find "$KHX_MODULES" -name khx_exits.ko | grep -m 1 .)"
+	iperf3 -s -D
+	nic
+	memory
+	halts
+	rmmod khx_exits
+}
+
+vm() {
+	find /sys/kernel/debug/khx/exits -mindepth 1 -maxdepth 1 \
+		-name "$(guest_pid g)-*" -printf '%f\n'
+}
+
+boot() {
+	guest_start g "$@" && guest_wait g
+}
+
+# step FILE LOAD: the figures of a load in the guest.
+step() {
+	khx exits reset
+	guest_run g "$2" || echo "the load failed"
+	khx exits record "$1" "$(vm)"
+}
+
+compare() {
+	khx exits report /tmp/before | grep -A 1 '^hint'
+	echo
+	khx exits report /tmp/before /tmp/after
+	echo
+}
+
+nic() {
+	local load='ip link set eth0 up; ip addr add 10.0.2.15/24 dev eth0
+		iperf3 -c 10.0.2.2 -n 3M | tail -n 3'
+	echo "== an emulated NIC (e1000), then virtio-net: iperf3 -n 3M"
+	boot -netdev user,id=n -device e1000,netdev=n
+	step /tmp/before "modprobe -q e1000; $load"
+	guest_kill g
+	boot -netdev user,id=n -device virtio-net-pci,netdev=n
+	step /tmp/after "$load"
+	guest_kill g
+	compare
+}
+
+memory() {
+	local thp=/sys/kernel/mm/transparent_hugepage/enabled
+	local load='dd if=/dev/zero of=/tmp/x bs=1M count=100 2>&1 | tail -n 1'
+	echo "== small pages, then transparent hugepages: 100 MiB written"
+	echo never > $thp
+	boot
+	step /tmp/before "$load"
+	guest_kill g
+	echo always > $thp
+	boot
+	step /tmp/after "$load"
+	guest_kill g
+	compare
+}
+
+halts() {
+	local poll=/sys/module/kvm/parameters/halt_poll_ns
+	local load='i=0; while [ $i -lt 600 ]; do usleep 200; i=$((i+1)); done'
+	echo "== no halt polling, then 2 ms: short sleeps"
+	boot
+	echo 0 > $poll
+	step /tmp/before "$load"
+	cat "/sys/kernel/debug/khx/exits/$(vm)/halt"
+	echo 2000000 > $poll
+	step /tmp/after "$load"
+	cat "/sys/kernel/debug/khx/exits/$(vm)/halt"
+	guest_kill g
+	compare
+}
+
+if [ "${1:-}" = inside ]; then
+	inside
+else
+	make -s -C ../../tools && ../vm/run --timeout 500 "$PWD/../bench/exits-tuning.sh" inside
+fi
