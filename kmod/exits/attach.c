@@ -36,6 +36,7 @@
 #include "probe.h"
 #include "source.h"
 #include "vcpu.h"
+#include "vm.h"
 
 static int khx_exits_attach_destroy(struct kprobe *kp, struct pt_regs *regs)
 {
@@ -174,6 +175,9 @@ static void khx_exits_detach(void)
 	lockdep_assert_held(&khx_exits_attach_lock);
 	khx_exits_attach_stop();
 	unregister_kprobe(&khx_exits_destroy_probe);
+	/* Those whose vCPU goes on, and those whose end was missed. */
+	khx_exits_vcpu_retire_all();
+	khx_exits_vm_kick();
 	khx_exits_attached = false;
 	khx_exits_source = NULL;
 	khx_exits_kvm = NULL;

@@ -217,10 +217,10 @@ void khx_exits_debugfs_init(void)
 	struct dentry *top = debugfs_lookup(KHX_EXITS_DEBUGFS_TOP, NULL);
 	struct dentry *dir;
 
-	if (top)
-		dput(top);	/* it stays: we are in it */
-	else
+	if (IS_ERR_OR_NULL(top))
 		top = debugfs_create_dir(KHX_EXITS_DEBUGFS_TOP, NULL);
+	else
+		dput(top);	/* it stays: we are in it */
 	dir = debugfs_create_dir(KHX_EXITS_DEBUGFS_DIR, top);
 	debugfs_create_file("enable", 0600, dir, NULL, &khx_exits_enable_fops);
 	debugfs_create_file("reset", 0200, dir, NULL, &khx_exits_reset_fops);

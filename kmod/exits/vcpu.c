@@ -265,7 +265,7 @@ void khx_exits_vcpu_gone(const struct kvm_vcpu *vcpu)
 		khx_exits_vm_kick();
 }
 
-/* For when the probes are gone and no more vCPU will say goodbye. */
+/* For when the probes are gone and no vCPU will say goodbye any more. */
 void khx_exits_vcpu_retire_all(void)
 {
 	struct khx_exits_vcpu *rec;

@@ -162,10 +162,9 @@ void khx_exits_vm_kick(void)
 	queue_work(system_unbound_wq, &khx_exits_vm_worker);
 }
 
-/* After the probes are gone. */
+/* After the probes are gone, and all records retired. */
 void khx_exits_vm_exit(void)
 {
-	khx_exits_vcpu_retire_all();
 	cancel_work_sync(&khx_exits_vm_worker);
 	khx_exits_vm_update();
 }
