@@ -25,7 +25,7 @@ enum khx_exits_attention {
 	KHX_EXITS_ATTENTION_MUTE,	/* the filter leaves this VM out */
 };
 
-/**
+/*
  * struct khx_exits_vcpu - record of a vCPU
  *
  * The fast path, written by the vCPU's own thread with preemption off:

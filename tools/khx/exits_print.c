@@ -143,15 +143,17 @@ static void print_table(const char *name, struct json_object *table)
 
 static void print_faults(struct json_object *faults)
 {
-	json_object_object_foreach(faults, cause, count)
+	json_object_object_foreach(faults, cause, count) {
 		printf("  %-10s %-24s %12llu\n", "fault", cause,
 		       (unsigned long long)json_object_get_uint64(count));
+	}
 }
 
 static void print_tables(struct json_object *tables)
 {
-	json_object_object_foreach(tables, name, table)
+	json_object_object_foreach(tables, name, table) {
 		print_table(name, table);
+	}
 }
 
 static void print_details(struct json_object *guest)
