@@ -237,10 +237,12 @@ void khx_exits_vm_reset(struct khx_exits_vm *vm)
 		khx_exits_vcpu_reset(rec);
 }
 
+/* Records that are still to be added are reset, too: the worker comes first. */
 void khx_exits_vm_reset_all(void)
 {
 	struct khx_exits_vm *vm;
 
+	flush_work(&khx_exits_vm_worker);
 	mutex_lock(&khx_exits_vm_lock);
 	list_for_each_entry(vm, &khx_exits_vms, node)
 		khx_exits_vm_reset(vm);

@@ -315,8 +315,7 @@ static struct json_object *event_row(unsigned int cmd,
 
 static int event_print(struct json_object *row)
 {
-	out_event("exits", row);
-	fflush(stdout);
+	out_event(row);
 	json_object_put(row);
 	return 0;
 }
@@ -350,7 +349,7 @@ static const struct cmd exits_verbs[] = {
 	{ }
 };
 
-int exits_main(int argc, char **argv)
+int cmd_exits(int argc, char **argv)
 {
 	return cmd_dispatch("exits", exits_verbs, argc, argv);
 }

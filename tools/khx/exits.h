@@ -49,6 +49,4 @@ void exits_print_change(struct json_object *before,
 /* exits_hints.c: array of { "hint", "figure", "advice" } */
 struct json_object *exits_hints(struct json_object *guest);
 
-int exits_main(int argc, char **argv);
-
 #endif /* KHX_TOOLS_EXITS_H */

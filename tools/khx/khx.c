@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "exits.h"
 #include "khx.h"
 #include "out.h"
 #include "parse.h"
@@ -17,7 +16,7 @@ static const struct cmd objects[] = {
 	{ "worker", cmd_worker, "the threads that serve them" },
 	{ "monitor", cmd_monitor, "events as they come" },
 	{ "link", cmd_link, "tap interfaces for khx_net" },
-	{ "exits", exits_main, "why vCPUs leave their guests" },
+	{ "exits", cmd_exits, "why vCPUs leave their guests" },
 	{ }
 };
 

@@ -45,6 +45,7 @@ int cmd_dev(int argc, char **argv);
 int cmd_queue(int argc, char **argv);
 int cmd_worker(int argc, char **argv);
 int cmd_monitor(int argc, char **argv);
+int cmd_exits(int argc, char **argv);
 int cmd_link(int argc, char **argv);
 
 #endif /* KHX_TOOLS_KHX_H */
