@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Policy: when the scanner works, how fast, and what it is told. */
+#include <linux/freezer.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/math64.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/wait.h>
+
+#include "candidate.h"
+#include "control.h"
+#include "domain.h"
+#include "guard.h"
+#include "history.h"
+#include "netlink.h"
+#include "scan.h"
+#include "stable.h"
+#include "unmerge.h"
+
+const struct khx_merge_setting_info khx_merge_settings[] = {
+	[KHX_MERGE_RUN] = { "run: 0 to 2", 0, 2 },
+	[KHX_MERGE_PAGES_TO_SCAN] = { "pages_to_scan: 1 to 1048576", 1, 1 << 20 },
+	[KHX_MERGE_SLEEP_MSECS] = { "sleep_millisecs: 0 to 3600000", 0, 3600000 },
+	[KHX_MERGE_CPU_LIMIT] = { "cpu_limit: 1 to 100", 1, 100 },
+	[KHX_MERGE_MAX_PAGE_SHARING] = { "max_page_sharing: 2 to 1048576",
+					 2, 1 << 20 },
+	[KHX_MERGE_USE_ZERO_PAGES] = { "use_zero_pages: 0 or 1", 0, 1 },
+	[KHX_MERGE_ACROSS_NODES] = { "merge_across_nodes: 0 or 1", 0, 1 },
+	[KHX_MERGE_PROFIT_GUARD] = { "profit_guard: 0 or 1", 0, 1 },
+};
+
+/*
+ * 1024 pages and 20 ms are at most 200 MiB/s. Sharers of a copy are many: unlike
+ * in KSM nothing walks them, the limit only keeps writers from queueing for the
+ * lock of one page.
+ */
+static unsigned int khx_merge_values[KHX_MERGE_NR_SETTINGS] = {
+	[KHX_MERGE_RUN]			= KHX_MERGE_RUN_STOP,
+	[KHX_MERGE_PAGES_TO_SCAN]	= 1024,
+	[KHX_MERGE_SLEEP_MSECS]		= 20,
+	[KHX_MERGE_CPU_LIMIT]		= 10,
+	[KHX_MERGE_MAX_PAGE_SHARING]	= 1 << 16,
+	[KHX_MERGE_USE_ZERO_PAGES]	= 1,
+	[KHX_MERGE_ACROSS_NODES]	= 1,
+	[KHX_MERGE_PROFIT_GUARD]	= 1,
+};
+
+/*
+ * Held to change a setting and by the thread while it scans, so that nothing is
+ * merged any more once "run" has been set to another value.
+ */
+static DEFINE_MUTEX(khx_merge_control_lock);
+static DECLARE_WAIT_QUEUE_HEAD(khx_merge_control_wait);
+static struct task_struct *khx_merge_control_task;
+static unsigned long khx_merge_passes;
+static u64 khx_merge_cpu_ns;	/* of the thread, as it last knew it */
+
+/* Pages looked at before a file that wants to leave gets its turn. */
+#define KHX_MERGE_BATCH_MAX	256U
+
+/* How much slower the scanner is when it does not pay. */
+#define KHX_MERGE_TRICKLE	16
+
+/* A pass that merged nothing makes the next one wait, up to this long. */
+#define KHX_MERGE_IDLE_MAX_MSECS	1000U
+
+unsigned int khx_merge_control_get(enum khx_merge_setting which)
+{
+	return READ_ONCE(khx_merge_values[which]);
+}
+
+static bool khx_merge_control_is_running(void)
+{
+	return khx_merge_control_get(KHX_MERGE_RUN) == KHX_MERGE_RUN_MERGE;
+}
+
+enum khx_merge_run_state khx_merge_control_state(void)
+{
+	if (!khx_merge_control_is_running())
+		return KHX_MERGE_STATE_STOPPED;
+	return khx_merge_guard_engaged() ? KHX_MERGE_STATE_GUARDED :
+					   KHX_MERGE_STATE_RUNNING;
+}
+
+unsigned long khx_merge_control_full_scans(void)
+{
+	return READ_ONCE(khx_merge_passes);
+}
+
+u64 khx_merge_control_cpu(void)
+{
+	return READ_ONCE(khx_merge_cpu_ns);
+}
+
+unsigned long khx_merge_control_metadata(const unsigned long *totals)
+{
+	return totals[KHX_MERGE_UNSHARED] * khx_merge_candidate_size() +
+	       totals[KHX_MERGE_SHARED] * sizeof(struct khx_merge_stable) +
+	       totals[KHX_MERGE_HISTORIES] * khx_merge_history_size();
+}
+
+long khx_merge_control_profit(const unsigned long *totals)
+{
+	long saved = totals[KHX_MERGE_MERGED] - totals[KHX_MERGE_SHARED] +
+		     totals[KHX_MERGE_ZEROED];
+
+	return saved * (long)PAGE_SIZE - khx_merge_control_metadata(totals);
+}
+
+static int khx_merge_control_apply(enum khx_merge_setting which,
+				   unsigned int value)
+{
+	unsigned long totals[KHX_MERGE_NR_STATS];
+
+	lockdep_assert_held(&khx_merge_control_lock);
+
+	/* Keys depend on it: those in the tables would be wrong. */
+	if (which == KHX_MERGE_ACROSS_NODES &&
+	    value != khx_merge_control_get(which)) {
+		khx_merge_domain_totals(totals);
+		if (totals[KHX_MERGE_SHARED] || totals[KHX_MERGE_UNSHARED])
+			return -EBUSY;
+	}
+	WRITE_ONCE(khx_merge_values[which], value);
+	if (which == KHX_MERGE_RUN && value == KHX_MERGE_RUN_UNMERGE)
+		return khx_merge_unmerge_all();
+	return 0;
+}
+
+int khx_merge_control_set(enum khx_merge_setting which, unsigned int value)
+{
+	const struct khx_merge_setting_info *info = &khx_merge_settings[which];
+	int ret;
+
+	if (value < info->min || value > info->max)
+		return -ERANGE;
+	ret = mutex_lock_interruptible(&khx_merge_control_lock);
+	if (ret)
+		return ret;
+	ret = khx_merge_control_apply(which, value);
+	mutex_unlock(&khx_merge_control_lock);
+	wake_up_interruptible(&khx_merge_control_wait);
+	return ret;
+}
+
+static void khx_merge_control_rules(struct khx_merge_rules *rules)
+{
+	rules->max_sharing = khx_merge_control_get(KHX_MERGE_MAX_PAGE_SHARING);
+	rules->zero_pages = khx_merge_control_get(KHX_MERGE_USE_ZERO_PAGES);
+	rules->across_nodes = khx_merge_control_get(KHX_MERGE_ACROSS_NODES);
+}
+
+/* Up to pages_to_scan pages, or to the end of the pass. */
+static void khx_merge_control_scan(struct khx_merge_progress *sum)
+{
+	struct khx_merge_progress progress = {};
+	struct khx_merge_rules rules;
+	unsigned int left;
+
+	mutex_lock(&khx_merge_control_lock);
+	khx_merge_control_rules(&rules);
+	left = khx_merge_control_get(KHX_MERGE_PAGES_TO_SCAN);
+	while (left && !progress.pass_done && khx_merge_control_is_running()) {
+		unsigned int budget = min(left, KHX_MERGE_BATCH_MAX);
+
+		khx_merge_scan_batch(&rules, budget, &progress);
+		left -= budget;
+	}
+	mutex_unlock(&khx_merge_control_lock);
+
+	sum->looks += progress.looks;
+	sum->merges += progress.merges;
+	sum->pass_done = progress.pass_done;
+}
+
+/* Sleep after @work_ns of work, so that it stays within the share of a CPU. */
+static unsigned int khx_merge_control_pause(u64 work_ns, unsigned int idle_msecs)
+{
+	unsigned int limit = khx_merge_control_get(KHX_MERGE_CPU_LIMIT);
+	unsigned int pause = khx_merge_control_get(KHX_MERGE_SLEEP_MSECS);
+	u64 rest = div_u64(work_ns * (100 - limit), limit);
+
+	if (khx_merge_guard_engaged())
+		rest += div_u64(work_ns * 100, limit) * (KHX_MERGE_TRICKLE - 1);
+	pause = max_t(u64, pause, div_u64(rest, NSEC_PER_MSEC));
+	return max(pause, idle_msecs);
+}
+
+/* Memory at rest: look at it less often, until something can be merged again. */
+static unsigned int khx_merge_control_idle(unsigned int idle_msecs,
+					   const struct khx_merge_progress *pass)
+{
+	unsigned int pause = khx_merge_control_get(KHX_MERGE_SLEEP_MSECS);
+
+	if (pass->merges || !pause)
+		return 0;
+	return clamp(idle_msecs * 2, pause, max(pause, KHX_MERGE_IDLE_MAX_MSECS));
+}
+
+static unsigned int khx_merge_control_round(struct khx_merge_progress *pass)
+{
+	static unsigned int idle_msecs;
+	u64 start = ktime_get_ns(), work;
+
+	khx_merge_control_scan(pass);
+	work = ktime_get_ns() - start;
+	WRITE_ONCE(khx_merge_cpu_ns, current->se.sum_exec_runtime);
+	if (khx_merge_guard_judge(khx_merge_cpu_ns))
+		khx_merge_netlink_guard();
+	if (!pass->pass_done)
+		return khx_merge_control_pause(work, 0);
+
+	WRITE_ONCE(khx_merge_passes, khx_merge_passes + 1);
+	khx_merge_guard_pass();
+	khx_merge_netlink_pass();
+	idle_msecs = khx_merge_control_idle(idle_msecs, pass);
+	*pass = (struct khx_merge_progress){};
+	return khx_merge_control_pause(work, idle_msecs);
+}
+
+static void khx_merge_control_stopped(void)
+{
+	wait_event_freezable(khx_merge_control_wait,
+			     khx_merge_control_is_running() ||
+			     kthread_should_stop());
+	khx_merge_guard_reset(khx_merge_control_cpu());
+}
+
+static int khx_merge_control_thread(void *unused)
+{
+	struct khx_merge_progress pass = {};
+	unsigned int msecs;
+
+	set_freezable();
+	set_user_nice(current, 5);
+	while (!kthread_should_stop()) {
+		if (!khx_merge_control_is_running()) {
+			khx_merge_control_stopped();
+			continue;
+		}
+		msecs = khx_merge_control_round(&pass);
+		if (msecs)
+			wait_event_freezable_timeout(khx_merge_control_wait,
+						     !khx_merge_control_is_running() ||
+						     kthread_should_stop(),
+						     msecs_to_jiffies(msecs));
+		try_to_freeze();
+		cond_resched();
+	}
+	return 0;
+}
+
+int khx_merge_control_init(void)
+{
+	khx_merge_control_task = kthread_run(khx_merge_control_thread, NULL,
+					     "khx_merged");
+	return PTR_ERR_OR_ZERO(khx_merge_control_task);
+}
+
+void khx_merge_control_exit(void)
+{
+	kthread_stop(khx_merge_control_task);
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Domains: who may share pages with whom. */
+#include <linux/mutex.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "candidate.h"
+#include "domain.h"
+#include "stable.h"
+
+/* Guards the list, the names in it and the totals of domains that are gone. */
+static DEFINE_MUTEX(khx_merge_domain_mutex);
+static LIST_HEAD(khx_merge_domains);
+static struct khx_merge_stats khx_merge_domain_gone;
+static u32 khx_merge_domain_next_id;
+
+static struct khx_merge_domain *khx_merge_domain_create(const char *name)
+{
+	struct khx_merge_domain *domain;
+	int ret;
+
+	lockdep_assert_held(&khx_merge_domain_mutex);
+
+	domain = kzalloc(sizeof(*domain), GFP_KERNEL);
+	if (!domain)
+		return ERR_PTR(-ENOMEM);
+
+	ret = rhltable_init(&domain->stables, &khx_merge_stable_params);
+	if (ret)
+		goto err_free;
+	ret = rhashtable_init(&domain->candidates, &khx_merge_candidate_params);
+	if (ret)
+		goto err_stables;
+
+	spin_lock_init(&domain->lock);
+	refcount_set(&domain->refs, 1);
+	strscpy(domain->name, name, sizeof(domain->name));
+	domain->id = ++khx_merge_domain_next_id;
+	domain->seed = get_random_u64();
+	list_add_tail(&domain->link, &khx_merge_domains);
+	return domain;
+
+err_stables:
+	rhltable_destroy(&domain->stables);
+err_free:
+	kfree(domain);
+	return ERR_PTR(ret);
+}
+
+/* A mount without a name gets a domain that no other mount can name. */
+struct khx_merge_domain *khx_merge_domain_get(const char *name)
+{
+	struct khx_merge_domain *domain;
+
+	mutex_lock(&khx_merge_domain_mutex);
+	if (name) {
+		list_for_each_entry(domain, &khx_merge_domains, link) {
+			if (strcmp(domain->name, name))
+				continue;
+			refcount_inc(&domain->refs);
+			goto out;
+		}
+	}
+	domain = khx_merge_domain_create(name ?: "");
+out:
+	mutex_unlock(&khx_merge_domain_mutex);
+	return domain;
+}
+
+static void khx_merge_domain_retire(struct khx_merge_domain *domain)
+{
+	int i;
+
+	for (i = KHX_MERGE_FIRST_EVENT; i < KHX_MERGE_NR_STATS; i++)
+		khx_merge_stats_add(&khx_merge_domain_gone, i,
+				    khx_merge_stats_read(&domain->stats, i));
+}
+
+/* The last mount is gone, and with its files every page and candidate. */
+void khx_merge_domain_put(struct khx_merge_domain *domain)
+{
+	if (!refcount_dec_and_mutex_lock(&domain->refs, &khx_merge_domain_mutex))
+		return;
+	list_del(&domain->link);
+	khx_merge_domain_retire(domain);
+	mutex_unlock(&khx_merge_domain_mutex);
+
+	WARN_ON_ONCE(khx_merge_stats_read(&domain->stats, KHX_MERGE_SHARED));
+	WARN_ON_ONCE(khx_merge_stats_read(&domain->stats, KHX_MERGE_UNSHARED));
+	rhashtable_destroy(&domain->candidates);
+	rhltable_destroy(&domain->stables);
+	kfree(domain);
+}
+
+int khx_merge_domain_each(int (*fn)(struct khx_merge_domain *, void *), void *arg)
+{
+	struct khx_merge_domain *domain;
+	int ret = 0;
+
+	mutex_lock(&khx_merge_domain_mutex);
+	list_for_each_entry(domain, &khx_merge_domains, link) {
+		ret = fn(domain, arg);
+		if (ret)
+			break;
+	}
+	mutex_unlock(&khx_merge_domain_mutex);
+	return ret;
+}
+
+static void khx_merge_domain_sum(unsigned long totals[KHX_MERGE_NR_STATS],
+				 struct khx_merge_stats *stats)
+{
+	int i;
+
+	for (i = 0; i < KHX_MERGE_NR_STATS; i++)
+		totals[i] += khx_merge_stats_read(stats, i);
+}
+
+void khx_merge_domain_totals(unsigned long totals[KHX_MERGE_NR_STATS])
+{
+	struct khx_merge_domain *domain;
+
+	memset(totals, 0, sizeof(*totals) * KHX_MERGE_NR_STATS);
+	mutex_lock(&khx_merge_domain_mutex);
+	khx_merge_domain_sum(totals, &khx_merge_domain_gone);
+	list_for_each_entry(domain, &khx_merge_domains, link)
+		khx_merge_domain_sum(totals, &domain->stats);
+	mutex_unlock(&khx_merge_domain_mutex);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KHX_MERGE_DOMAIN_H
+#define KHX_MERGE_DOMAIN_H
+
+#include <linux/list.h>
+#include <linux/refcount.h>
+#include <linux/rhashtable.h>
+#include <linux/spinlock.h>
+
+#include "stats.h"
+
+#define KHX_MERGE_DOMAIN_NAME_MAX	63
+
+/**
+ * struct khx_merge_domain - pages merge within one domain only
+ * @link: in the list of all domains, under its mutex
+ * @refs: one for each mount
+ * @name: what mounts ask for with ``domain=``, "" for a domain of one mount
+ * @id: number that tells domains apart in netlink and sysfs
+ * @seed: secret start of every hash, so that the contents a guest would have
+ *	to choose to make pages collide differ from domain to domain
+ * @lock: guards @stables and @candidates, and the step of a merged copy's
+ *	sharers from one to none
+ * @stables: merged copies by key
+ * @candidates: unchanged private pages by key, one page a key
+ * @stats: counters; see enum khx_merge_stat
+ */
+struct khx_merge_domain {
+	struct list_head link;
+	refcount_t refs;
+	char name[KHX_MERGE_DOMAIN_NAME_MAX + 1];
+	u32 id;
+	u64 seed;
+
+	spinlock_t lock;
+	struct rhltable stables;
+	struct rhashtable candidates;
+
+	struct khx_merge_stats stats;
+};
+
+struct khx_merge_domain *khx_merge_domain_get(const char *name);
+void khx_merge_domain_put(struct khx_merge_domain *domain);
+
+/* Calls @fn for every domain, under the list's mutex, until it returns nonzero. */
+int khx_merge_domain_each(int (*fn)(struct khx_merge_domain *, void *), void *arg);
+
+/* Sums over all domains, those that are gone included for events. */
+void khx_merge_domain_totals(unsigned long totals[KHX_MERGE_NR_STATS]);
+
+#endif /* KHX_MERGE_DOMAIN_H */

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KHX_MERGE_FILE_H
+#define KHX_MERGE_FILE_H
+
+#include <linux/fs.h>
+#include <linux/list.h>
+#include <linux/xarray.h>
+
+#include "domain.h"
+#include "stats.h"
+#include "super.h"
+
+struct mem_cgroup;
+
+/**
+ * struct khx_merge_file - a file of khxmem: the memory of one guest
+ * @inode: what the rest of the kernel knows
+ * @pages: what is at each index; index.h says how entries read
+ * @history: what merging an index has led to; history.h
+ * @domain: where its pages may merge; held by the superblock
+ * @memcg: charged for merged copies, which are made on behalf of no task: the
+ *	cgroup of the first task that mapped the file. Set once.
+ * @owner: process that mapped the file first, for those who look
+ * @scan_link: in the list of files to scan, under the scan lock
+ * @unmerge_epoch: last unmerging this file has been through; scan lock
+ * @unmerge_next: where unmerging goes on; scan lock
+ * @stats: counters; see enum khx_merge_stat
+ */
+struct khx_merge_file {
+	struct inode inode;
+	struct xarray pages;
+	struct xarray history;
+	struct khx_merge_domain *domain;
+	struct mem_cgroup *memcg;
+	pid_t owner;
+
+	struct list_head scan_link;
+	unsigned long unmerge_epoch;
+	pgoff_t unmerge_next;
+
+	struct khx_merge_stats stats;
+};
+
+static inline struct khx_merge_file *khx_merge_file(struct inode *inode)
+{
+	return container_of(inode, struct khx_merge_file, inode);
+}
+
+static inline struct khx_merge_super *
+khx_merge_file_super(struct khx_merge_file *file)
+{
+	return file->inode.i_sb->s_fs_info;
+}
+
+static inline void khx_merge_file_count(struct khx_merge_file *file,
+					enum khx_merge_stat which, long n)
+{
+	khx_merge_stats_add(&file->stats, which, n);
+	khx_merge_stats_add(&file->domain->stats, which, n);
+}
+
+extern const struct file_operations khx_merge_file_operations;
+extern const struct inode_operations khx_merge_file_inode_operations;
+
+/* Frees whatever is in pages [@start, @end); inode lock, or last user. */
+void khx_merge_file_drop(struct khx_merge_file *file, pgoff_t start, pgoff_t end);
+
+#endif /* KHX_MERGE_FILE_H */

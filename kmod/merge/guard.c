@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+/**
+ * DOC: the profit guard
+ *
+ * Memory saved and CPU time spent are compared once in a window of 20 seconds,
+ * by a fixed price: a second of CPU time must keep 20000 pages (78 MiB) saved for
+ * that window. So a scanner at its usual limit of 10 % of a CPU must save about
+ * 160 MiB to go on; one that has nothing to do costs next to nothing and may go
+ * on for very little. When it is too dear, or when bookkeeping takes more memory
+ * than merging saves, the guard engages: the scanner is slowed to a trickle.
+ *
+ * It goes on at full speed when the saving has come to be worth what it cost
+ * when the guard engaged. A trickle still merges, so this can happen.
+ *
+ * There is no verdict before three passes: merging needs two.
+ */
+#include <linux/jiffies.h>
+#include <linux/math64.h>
+
+#include "control.h"
+#include "domain.h"
+#include "guard.h"
+
+#define KHX_MERGE_GUARD_WINDOW		(20 * HZ)
+#define KHX_MERGE_GUARD_NS_PER_PAGE	50000
+#define KHX_MERGE_GUARD_PASSES		3
+
+static struct {
+	unsigned long window_end;	/* jiffies */
+	u64 window_cpu;			/* CPU time when the window began */
+	u64 engaged_cost;		/* CPU time of the window that engaged it */
+	unsigned int passes;
+	bool engaged;
+} khx_merge_guard;
+
+bool khx_merge_guard_engaged(void)
+{
+	return READ_ONCE(khx_merge_guard.engaged);
+}
+
+static void khx_merge_guard_window(u64 cpu_ns)
+{
+	khx_merge_guard.window_end = jiffies + KHX_MERGE_GUARD_WINDOW;
+	khx_merge_guard.window_cpu = cpu_ns;
+}
+
+void khx_merge_guard_reset(u64 cpu_ns)
+{
+	khx_merge_guard_window(cpu_ns);
+	khx_merge_guard.passes = 0;
+	WRITE_ONCE(khx_merge_guard.engaged, false);
+}
+
+void khx_merge_guard_pass(void)
+{
+	if (khx_merge_guard.passes < KHX_MERGE_GUARD_PASSES)
+		khx_merge_guard.passes++;
+}
+
+static bool khx_merge_guard_too_dear(u64 cost)
+{
+	unsigned long totals[KHX_MERGE_NR_STATS];
+	long profit;
+
+	if (!khx_merge_control_get(KHX_MERGE_PROFIT_GUARD))
+		return false;
+	khx_merge_domain_totals(totals);
+	profit = khx_merge_control_profit(totals);
+	if (profit < 0)
+		return true;
+	return div_u64(cost, KHX_MERGE_GUARD_NS_PER_PAGE) > profit >> PAGE_SHIFT;
+}
+
+bool khx_merge_guard_judge(u64 cpu_ns)
+{
+	u64 cost = cpu_ns - khx_merge_guard.window_cpu;
+	bool engaged;
+
+	if (time_before(jiffies, khx_merge_guard.window_end) ||
+	    khx_merge_guard.passes < KHX_MERGE_GUARD_PASSES)
+		return false;
+	khx_merge_guard_window(cpu_ns);
+
+	if (khx_merge_guard.engaged)
+		cost = max(cost, khx_merge_guard.engaged_cost);
+	engaged = khx_merge_guard_too_dear(cost);
+	if (engaged == khx_merge_guard.engaged)
+		return false;
+	khx_merge_guard.engaged_cost = cost;
+	WRITE_ONCE(khx_merge_guard.engaged, engaged);
+	return true;
+}

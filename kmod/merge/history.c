@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The back-off of pages that are written again after they were merged. */
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+
+#include "file.h"
+#include "history.h"
+
+/* One word a page, in arrays for 2 MiB, and only where something was merged. */
+#define KHX_MERGE_HISTORY_SHIFT	9
+#define KHX_MERGE_HISTORY_PAGES	(1UL << KHX_MERGE_HISTORY_SHIFT)
+
+/* level in bits 0-3, "was zero" in bit 4, seconds of the last event above */
+#define KHX_MERGE_HISTORY_LEVEL	0xfU
+#define KHX_MERGE_HISTORY_ZERO	0x10U
+#define KHX_MERGE_HISTORY_TIME	5
+
+/*
+ * 4 s doubled each time. At the top, 68 minutes, even a page that is written
+ * all day costs two dozen breaks.
+ */
+#define KHX_MERGE_BACKOFF_SECS	4
+#define KHX_MERGE_LEVEL_MAX	10
+
+/* How long a strict mount takes a merge for recent. */
+#define KHX_MERGE_RECENT_SECS	60
+
+struct khx_merge_history {
+	u32 word[KHX_MERGE_HISTORY_PAGES];
+};
+
+static u32 khx_merge_history_make(unsigned int level, u32 zero)
+{
+	return (u32)ktime_get_seconds() << KHX_MERGE_HISTORY_TIME | zero | level;
+}
+
+/* Seconds since the last event, modulo four years. */
+static u32 khx_merge_history_age(u32 word)
+{
+	u32 now = (u32)ktime_get_seconds() << KHX_MERGE_HISTORY_TIME;
+
+	return (now - (word & ~((1U << KHX_MERGE_HISTORY_TIME) - 1))) >>
+		KHX_MERGE_HISTORY_TIME;
+}
+
+static u32 *khx_merge_history_word(struct khx_merge_file *file, pgoff_t index)
+{
+	struct khx_merge_history *history;
+
+	history = xa_load(&file->history, index >> KHX_MERGE_HISTORY_SHIFT);
+	if (!history)
+		return NULL;
+	return &history->word[index & (KHX_MERGE_HISTORY_PAGES - 1)];
+}
+
+bool khx_merge_history_prepare(struct khx_merge_file *file, pgoff_t index)
+{
+	struct khx_merge_history *history;
+
+	if (khx_merge_history_word(file, index))
+		return true;
+	/* Locks of other pages may be held: this must not wait for reclaim. */
+	history = kzalloc(sizeof(*history), GFP_NOWAIT | __GFP_NOWARN);
+	if (!history)
+		return false;
+	/* Only the scanner adds: there is nothing to lose a race to. */
+	if (xa_err(xa_store(&file->history, index >> KHX_MERGE_HISTORY_SHIFT,
+			    history, GFP_NOWAIT | __GFP_NOWARN))) {
+		kfree(history);
+		return false;
+	}
+	khx_merge_file_count(file, KHX_MERGE_HISTORIES, 1);
+	return true;
+}
+
+void khx_merge_history_merged(struct khx_merge_file *file, pgoff_t index,
+			      bool zeroed)
+{
+	u32 *word = khx_merge_history_word(file, index);
+	unsigned int level;
+
+	if (WARN_ON_ONCE(!word))
+		return;
+	level = READ_ONCE(*word) & KHX_MERGE_HISTORY_LEVEL;
+	WRITE_ONCE(*word, khx_merge_history_make(level, zeroed ?
+						 KHX_MERGE_HISTORY_ZERO : 0));
+	khx_merge_file_count(file, KHX_MERGE_MERGES, 1);
+	if (zeroed)
+		khx_merge_file_count(file, KHX_MERGE_ZEROED, 1);
+}
+
+/* A merge that lasted twice as long as the wait before it was worth it. */
+static unsigned int khx_merge_history_next_level(u32 word)
+{
+	unsigned int level = word & KHX_MERGE_HISTORY_LEVEL;
+
+	if (khx_merge_history_age(word) < KHX_MERGE_BACKOFF_SECS << (level + 1))
+		return min(level + 1, (unsigned int)KHX_MERGE_LEVEL_MAX);
+	return level ? level - 1 : 0;
+}
+
+/* Written after it was merged. For a hole: if a merge made it one. */
+void khx_merge_history_broken(struct khx_merge_file *file, pgoff_t index)
+{
+	u32 *word = khx_merge_history_word(file, index);
+	u32 old;
+
+	if (!word)
+		return;
+	old = READ_ONCE(*word);
+	WRITE_ONCE(*word,
+		   khx_merge_history_make(khx_merge_history_next_level(old), 0));
+	khx_merge_file_count(file, KHX_MERGE_BREAKS, 1);
+	if (old & KHX_MERGE_HISTORY_ZERO)
+		khx_merge_file_count(file, KHX_MERGE_ZEROED, -1);
+}
+
+/* Written while private: the wait begins anew. */
+void khx_merge_history_written(struct khx_merge_file *file, pgoff_t index)
+{
+	u32 *word = khx_merge_history_word(file, index);
+	unsigned int level;
+
+	if (!word)
+		return;
+	level = READ_ONCE(*word) & KHX_MERGE_HISTORY_LEVEL;
+	if (level)
+		WRITE_ONCE(*word, khx_merge_history_make(level, 0));
+}
+
+bool khx_merge_history_ready(struct khx_merge_file *file, pgoff_t index)
+{
+	u32 *word = khx_merge_history_word(file, index);
+	u32 old = word ? READ_ONCE(*word) : 0;
+	unsigned int level = old & KHX_MERGE_HISTORY_LEVEL;
+
+	return !level ||
+	       khx_merge_history_age(old) >= KHX_MERGE_BACKOFF_SECS << level;
+}
+
+bool khx_merge_history_was_zeroed(struct khx_merge_file *file, pgoff_t index)
+{
+	u32 *word = khx_merge_history_word(file, index);
+
+	return word && READ_ONCE(*word) & KHX_MERGE_HISTORY_ZERO;
+}
+
+bool khx_merge_history_recent(struct khx_merge_file *file, pgoff_t index)
+{
+	u32 *word = khx_merge_history_word(file, index);
+	u32 old = word ? READ_ONCE(*word) : 0;
+
+	return old && khx_merge_history_age(old) < KHX_MERGE_RECENT_SECS;
+}
+
+static void khx_merge_history_forget_page(struct khx_merge_file *file, u32 *word)
+{
+	if (READ_ONCE(*word) & KHX_MERGE_HISTORY_ZERO)
+		khx_merge_file_count(file, KHX_MERGE_ZEROED, -1);
+	WRITE_ONCE(*word, 0);
+}
+
+void khx_merge_history_forget(struct khx_merge_file *file, pgoff_t start,
+			      pgoff_t end)
+{
+	struct khx_merge_history *history;
+	unsigned long chunk;
+
+	if (start >= end)
+		return;
+	xa_for_each_range(&file->history, chunk, history,
+			  start >> KHX_MERGE_HISTORY_SHIFT,
+			  (end - 1) >> KHX_MERGE_HISTORY_SHIFT) {
+		pgoff_t first = chunk << KHX_MERGE_HISTORY_SHIFT;
+		pgoff_t from = max(start, first);
+		pgoff_t to = min(end, first + KHX_MERGE_HISTORY_PAGES);
+
+		for (; from < to; from++)
+			khx_merge_history_forget_page(file,
+						      &history->word[from - first]);
+		cond_resched();
+	}
+}
+
+void khx_merge_history_free(struct khx_merge_file *file)
+{
+	struct khx_merge_history *history;
+	unsigned long chunk;
+
+	xa_for_each(&file->history, chunk, history)
+		kfree(history);
+	khx_merge_file_count(file, KHX_MERGE_HISTORIES,
+			     -khx_merge_stats_read(&file->stats,
+						   KHX_MERGE_HISTORIES));
+	xa_destroy(&file->history);
+}
+
+size_t khx_merge_history_size(void)
+{
+	return sizeof(struct khx_merge_history);
+}

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0
+/**
+ * DOC: page states and their locking
+ *
+ * Each place of a file is in one of four states, which its entry in the file's
+ * page index tells:
+ *
+ * * **hole**: no entry. Reads as zeros, holds no memory.
+ * * **zero**: the entry is one of the module's zero pages, which page tables may
+ *   map read-only. Holds no memory.
+ * * **private**: the entry is a page of this place alone.
+ * * **merged**: the entry is a merged copy, which never changes. Page tables may
+ *   map it read-only; other places, of any file of the domain, share it.
+ *
+ * The transitions, and who makes them::
+ *
+ *     hole ----- read fault ----> zero
+ *     hole, zero, merged -- write fault, write(2) --> private
+ *     private --- scanner --> merged, or hole if it is all zeros
+ *     any ------- truncate, punch hole, last close --> hole
+ *
+ * **Lock.** An entry is guarded by the lock of the page it names: whoever holds
+ * that lock, after checking that the entry still names the page, owns the
+ * entry. That lock serves because a fault handler may return its page locked
+ * and the core sets the page table entry before it unlocks it. So "the entry
+ * names this page" and "page tables map this page here" change together. A
+ * hole has no page to lock: leaving that state is a compare-and-exchange.
+ *
+ * **Order.** scan lock, then page lock, then i_mmap_rwsem (read, inside
+ * unmap_mapping_pages()), then page table lock. A page made private is locked
+ * before the page it replaces, but nobody else can know it yet. The scanner
+ * takes page locks by trylock only. The domain's spinlock and the xarray's are
+ * innermost.
+ *
+ * **Private from merged or zero.** The new page is locked before it replaces
+ * the old in the entry, and unlocked after the last mapping of the old one at
+ * this place is gone. A fault in between finds the new page and waits. So no
+ * one reads the old contents after someone has written the new page, and no
+ * one writes a merged copy: a fault that wants to write never gets one, and
+ * page_mkwrite(), which the core calls before it makes a page table entry
+ * writable, replaces it first.
+ *
+ * **Merged or hole from private.** The scanner locks the page, removes it from
+ * all page tables, and then needs it to have two references: the entry's and
+ * its own. More means that someone has it pinned, or waits for its lock, and
+ * it is left alone. Two means that nobody can see it change: a new mapping
+ * needs the page lock, and a lockless page table walk (get_user_pages_fast())
+ * that took its reference later finds the page table entry changed and gives
+ * the page back. Then the scanner compares and replaces.
+ *
+ * **References.** The entry holds one, each page table entry one. A merged copy
+ * is freed when its last place has left and its last mapping is gone.
+ *
+ * Pages are on no LRU list and page->mapping is NULL: nothing reclaims, migrates
+ * or swaps them. page->index and page->private are the scanner's notes.
+ */
+#include <linux/gfp.h>
+#include <linux/highmem.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sched/mm.h>
+
+#include "candidate.h"
+#include "file.h"
+#include "history.h"
+#include "index.h"
+#include "netlink.h"
+#include "page.h"
+#include "stable.h"
+#include "zero.h"
+
+static void khx_merge_page_unmap(struct khx_merge_file *file, pgoff_t index)
+{
+	if (mapping_mapped(file->inode.i_mapping))
+		unmap_mapping_pages(file->inode.i_mapping, index, 1, false);
+}
+
+/*
+ * The guest's owner pays: the cgroup of the mapping's mm, which is not always
+ * the current task's (KVM faults asynchronously from a kernel thread).
+ */
+static struct mem_cgroup *khx_merge_page_memcg(struct khx_merge_file *file,
+					       struct vm_area_struct *vma)
+{
+	struct mem_cgroup *memcg = READ_ONCE(file->memcg);
+
+	if (vma)
+		return get_mem_cgroup_from_mm(vma->vm_mm);
+	if (memcg)
+		css_get(&memcg->css);
+	return memcg;
+}
+
+/* Returned locked, with one reference; it belongs to the entry it is for. */
+static struct folio *khx_merge_page_alloc(struct khx_merge_file *file,
+					  struct vm_area_struct *vma,
+					  unsigned long addr, bool zeroed)
+{
+	gfp_t gfp = GFP_HIGHUSER | __GFP_ACCOUNT | (zeroed ? __GFP_ZERO : 0);
+	struct mem_cgroup *memcg = khx_merge_page_memcg(file, vma);
+	struct mem_cgroup *old = set_active_memcg(memcg);
+	struct folio *folio;
+
+	if (vma)
+		folio = vma_alloc_folio(gfp, 0, vma, addr, false);
+	else
+		folio = folio_alloc(gfp, 0);
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
+	if (!folio)
+		return NULL;
+
+	__folio_set_swapbacked(folio);
+	__folio_set_locked(folio);
+	__folio_mark_uptodate(folio);
+	folio->index = 0;
+	folio->private = NULL;
+	return folio;
+}
+
+/* Hole or zero page to @fresh: room is taken, for a zero page it is unmapped. */
+static int khx_merge_page_settle_new(struct khx_merge_file *file, pgoff_t index,
+				     struct folio *zero, struct folio *fresh)
+{
+	struct khx_merge_super *super = khx_merge_file_super(file);
+	int ret = 0;
+
+	if (!khx_merge_super_charge(super))
+		return -ENOSPC;
+	if (zero)
+		khx_merge_index_replace(file, index, fresh,
+					KHX_MERGE_PAGE_PRIVATE);
+	else
+		ret = khx_merge_index_fill(file, index, fresh,
+					   KHX_MERGE_PAGE_PRIVATE);
+	if (ret) {
+		khx_merge_super_uncharge(super);
+		return ret == -EEXIST ? -EAGAIN : ret;
+	}
+	khx_merge_file_count(file, KHX_MERGE_PRIVATE, 1);
+	if (khx_merge_history_was_zeroed(file, index))
+		khx_merge_history_broken(file, index);
+	return 0;
+}
+
+/* Merged copy to @fresh: the contents move, the room taken stays. */
+static void khx_merge_page_break(struct khx_merge_file *file, pgoff_t index,
+				 struct folio *copy, struct folio *fresh)
+{
+	copy_highpage(folio_page(fresh, 0), folio_page(copy, 0));
+	khx_merge_index_replace(file, index, fresh, KHX_MERGE_PAGE_PRIVATE);
+	khx_merge_file_count(file, KHX_MERGE_MERGED, -1);
+	khx_merge_file_count(file, KHX_MERGE_PRIVATE, 1);
+	khx_merge_history_broken(file, index);
+}
+
+/*
+ * Puts @fresh, prepared for an entry in state @was, in its place. -EAGAIN when
+ * the entry has changed its state: @fresh may be the wrong kind of page then.
+ */
+static int khx_merge_page_install(struct khx_merge_file *file, pgoff_t index,
+				  enum khx_merge_state was, struct folio *fresh)
+{
+	struct khx_merge_stable *stable = NULL;
+	enum khx_merge_state state;
+	struct folio *old;
+	int ret = 0;
+
+	old = khx_merge_index_lock(file, index, &state);
+	if (state != was) {
+		ret = -EAGAIN;
+	} else if (state == KHX_MERGE_PAGE_MERGED) {
+		stable = old->private;
+		khx_merge_page_break(file, index, old, fresh);
+	} else {
+		ret = khx_merge_page_settle_new(file, index, old, fresh);
+	}
+	if (!old)
+		return ret;
+
+	khx_merge_index_unlock(old);
+	if (ret)
+		return ret;
+	/* @fresh is locked: whoever faults from here on waits for this. */
+	khx_merge_page_unmap(file, index);
+	if (stable)
+		khx_merge_stable_put(stable);
+	return 0;
+}
+
+struct folio *khx_merge_page_writable(struct khx_merge_file *file, pgoff_t index,
+				      struct vm_area_struct *vma,
+				      unsigned long addr)
+{
+	enum khx_merge_state state;
+	struct folio *folio;
+	int ret;
+
+	for (;;) {
+		state = khx_merge_index_peek(&file->pages, index);
+		if (state == KHX_MERGE_PAGE_PRIVATE) {
+			folio = khx_merge_index_lock(file, index, &state);
+			if (folio && state == KHX_MERGE_PAGE_PRIVATE) {
+				khx_merge_page_touch(file, index, folio);
+				return folio;
+			}
+			if (folio)
+				khx_merge_index_unlock(folio);
+			continue;
+		}
+
+		folio = khx_merge_page_alloc(file, vma, addr,
+					     state != KHX_MERGE_PAGE_MERGED);
+		if (!folio)
+			return ERR_PTR(-ENOMEM);
+		folio_get(folio);	/* the caller's, beside the entry's */
+		ret = khx_merge_page_install(file, index, state, folio);
+		if (!ret)
+			return folio;
+
+		khx_merge_index_unlock(folio);
+		folio_put(folio);
+		if (ret != -EAGAIN)
+			return ERR_PTR(ret);
+	}
+}
+
+/* A hole that is read: its entry becomes a zero page. NULL if it is none now. */
+static struct folio *khx_merge_page_map_zero(struct khx_merge_file *file,
+					     pgoff_t index)
+{
+	struct folio *zero = khx_merge_zero_folio(index);
+	int ret;
+
+	folio_get(zero);
+	folio_lock(zero);
+	ret = khx_merge_index_fill(file, index, zero, KHX_MERGE_PAGE_ZERO);
+	if (!ret)
+		return zero;
+	khx_merge_index_unlock(zero);
+	return ret == -EEXIST ? NULL : ERR_PTR(ret);
+}
+
+/*
+ * May a reader see that the page is shared? Not where pages never merge, and on
+ * a strict mount not while the merge is recent: then reading costs what writing
+ * costs, and tells as little.
+ */
+static bool khx_merge_page_must_own(struct khx_merge_file *file, pgoff_t index,
+				    enum khx_merge_state state)
+{
+	const struct khx_merge_options *opt = &khx_merge_file_super(file)->opt;
+
+	if (opt->nomerge)
+		return true;
+	if (!opt->strict || !khx_merge_history_recent(file, index))
+		return false;
+	return state == KHX_MERGE_PAGE_MERGED ||
+	       khx_merge_history_was_zeroed(file, index);
+}
+
+struct folio *khx_merge_page_readable(struct khx_merge_file *file, pgoff_t index,
+				      struct vm_area_struct *vma,
+				      unsigned long addr)
+{
+	enum khx_merge_state state;
+	struct folio *folio;
+
+	for (;;) {
+		folio = khx_merge_index_lock(file, index, &state);
+		if (state == KHX_MERGE_PAGE_PRIVATE)
+			return folio;
+		if (khx_merge_page_must_own(file, index, state)) {
+			if (folio)
+				khx_merge_index_unlock(folio);
+			return khx_merge_page_writable(file, index, vma, addr);
+		}
+		if (!folio)
+			folio = khx_merge_page_map_zero(file, index);
+		if (folio)
+			return folio;
+	}
+}
+
+void khx_merge_page_touch(struct khx_merge_file *file, pgoff_t index,
+			  struct folio *folio)
+{
+	if (!test_and_clear_bit(KHX_MERGE_FOLIO_CLEAN, &folio->index))
+		return;
+	khx_merge_history_written(file, index);
+	khx_merge_index_mark(file, index, true);
+}
+
+void khx_merge_page_unknow(struct khx_merge_file *file, pgoff_t index,
+			   struct folio *folio)
+{
+	if (test_and_clear_bit(KHX_MERGE_FOLIO_CANDIDATE, &folio->index))
+		khx_merge_candidate_remove(file, index, (u64)folio->private);
+	clear_bit(KHX_MERGE_FOLIO_CLEAN, &folio->index);
+	clear_bit(KHX_MERGE_FOLIO_HASHED, &folio->index);
+}
+
+void khx_merge_page_drop(struct khx_merge_file *file, pgoff_t index)
+{
+	struct khx_merge_stable *stable = NULL;
+	enum khx_merge_state state;
+	struct folio *folio;
+
+	folio = khx_merge_index_lock(file, index, &state);
+	if (!folio)
+		return;
+	if (state == KHX_MERGE_PAGE_PRIVATE) {
+		khx_merge_page_unknow(file, index, folio);
+		khx_merge_file_count(file, KHX_MERGE_PRIVATE, -1);
+	} else if (state == KHX_MERGE_PAGE_MERGED) {
+		stable = folio->private;
+		khx_merge_file_count(file, KHX_MERGE_MERGED, -1);
+	}
+
+	khx_merge_index_replace(file, index, NULL, KHX_MERGE_PAGE_HOLE);
+	if (state != KHX_MERGE_PAGE_ZERO)
+		khx_merge_super_uncharge(khx_merge_file_super(file));
+	if (folio_mapped(folio))
+		khx_merge_page_unmap(file, index);
+	khx_merge_index_unlock(folio);
+
+	if (stable)
+		khx_merge_stable_put(stable);
+	else if (state == KHX_MERGE_PAGE_PRIVATE)
+		folio_put(folio);
+}
+
+bool khx_merge_page_isolated(struct folio *folio)
+{
+	/* The entry's reference and ours. Atomic, and a full barrier. */
+	if (!folio_ref_freeze(folio, 2))
+		return false;
+	folio_ref_unfreeze(folio, 2);
+	return true;
+}
+
+void khx_merge_page_merge(struct khx_merge_file *file, pgoff_t index,
+			  struct folio *folio, struct khx_merge_stable *stable)
+{
+	khx_merge_page_unknow(file, index, folio);
+	khx_merge_index_replace(file, index, stable->folio,
+				KHX_MERGE_PAGE_MERGED);
+	khx_merge_file_count(file, KHX_MERGE_PRIVATE, -1);
+	khx_merge_file_count(file, KHX_MERGE_MERGED, 1);
+	khx_merge_history_merged(file, index, false);
+	folio_put(folio);	/* the entry's */
+}
+
+void khx_merge_page_zero(struct khx_merge_file *file, pgoff_t index,
+			 struct folio *folio)
+{
+	khx_merge_page_unknow(file, index, folio);
+	khx_merge_history_merged(file, index, true);
+	khx_merge_index_replace(file, index, NULL, KHX_MERGE_PAGE_HOLE);
+	khx_merge_file_count(file, KHX_MERGE_PRIVATE, -1);
+	khx_merge_super_uncharge(khx_merge_file_super(file));
+	folio_put(folio);	/* the entry's */
+}

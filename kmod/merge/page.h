@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KHX_MERGE_PAGE_H
+#define KHX_MERGE_PAGE_H
+
+#include <linux/mm_types.h>
+
+struct khx_merge_file;
+struct khx_merge_stable;
+
+/*
+ * All return the page locked and with a reference, or an ERR_PTR(): -ENOMEM,
+ * or -ENOSPC when the mount is full. @vma and @addr say where it is wanted, for
+ * the memory policy and the cgroup; @vma is NULL when no mapping is at work.
+ */
+struct folio *khx_merge_page_readable(struct khx_merge_file *file, pgoff_t index,
+				      struct vm_area_struct *vma,
+				      unsigned long addr);
+struct folio *khx_merge_page_writable(struct khx_merge_file *file, pgoff_t index,
+				      struct vm_area_struct *vma,
+				      unsigned long addr);
+
+/* Page locked and private: it is about to be written. */
+void khx_merge_page_touch(struct khx_merge_file *file, pgoff_t index,
+			  struct folio *folio);
+
+/* Anyone who may sleep: whatever is at @index becomes a hole. */
+void khx_merge_page_drop(struct khx_merge_file *file, pgoff_t index);
+
+/*
+ * Scanner, page locked and unmapped: nobody can reach its contents until it is
+ * unlocked, if this says so.
+ */
+bool khx_merge_page_isolated(struct folio *folio);
+/* Scanner, page locked and isolated: it gives up its frame. */
+void khx_merge_page_merge(struct khx_merge_file *file, pgoff_t index,
+			  struct folio *folio, struct khx_merge_stable *stable);
+void khx_merge_page_zero(struct khx_merge_file *file, pgoff_t index,
+			 struct folio *folio);
+
+/* Page locked and private: forgets what the scanner knew of it. */
+void khx_merge_page_unknow(struct khx_merge_file *file, pgoff_t index,
+			   struct folio *folio);
+
+#endif /* KHX_MERGE_PAGE_H */

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+/**
+ * DOC: the scanner
+ *
+ * The scanner goes round all files. It looks at pages that carry the index mark
+ * KHX_MERGE_MARK_LOOK only, and those are few once a guest is quiet: a page that
+ * was found unchanged twice loses its mark, and page_mkwrite() sets it again when
+ * the page is written. The index tree leads from one marked page to the next, so
+ * a pass over quiet memory costs next to nothing.
+ *
+ * For a marked private page:
+ *
+ * 1. First look: its hash is noted. (All zeros have a key of their own.)
+ * 2. Second look, in a later pass: the hash must be the same, else go to 1.
+ * 3. Neighbours that came so far are unmapped together. From here on a write
+ *    would fault, so "unchanged" is no longer a guess. A page that someone else
+ *    holds a reference to is left marked.
+ * 4. A zero page becomes a hole. A page that equals a merged copy, by hash and
+ *    then by every byte, becomes that copy. A page that equals a candidate makes
+ *    a merged copy with it, in a frame that was neither's. Any other page becomes
+ *    a candidate and loses its mark.
+ *
+ * A page whose index has a history of breaks (history.h) waits between 3 and 4,
+ * marked but known to be unwritten: looking at it costs no hash.
+ *
+ * The scan lock is held for a batch of pages. Files leave the scanner's list
+ * under it, after their pages are gone, so a file that the scanner or the
+ * candidates' table names is there. The scanner holds no reference to an inode
+ * or a superblock: it never keeps a mount busy.
+ */
+#include <linux/mutex.h>
+#include <linux/sched.h>
+
+#include "file.h"
+#include "index.h"
+#include "scan.h"
+#include "settle.h"
+
+/* Guards the list and everything below, and keeps files while it is held. */
+static DEFINE_MUTEX(khx_merge_scan_lock);
+static LIST_HEAD(khx_merge_scan_files);
+static struct khx_merge_file *khx_merge_scan_cursor;	/* NULL: start of a pass */
+static pgoff_t khx_merge_scan_index;
+
+/* Returns false when the budget ended first. */
+static bool khx_merge_scan_file(struct khx_merge_file *file, unsigned int *budget,
+				const struct khx_merge_rules *rules,
+				struct khx_merge_progress *progress)
+{
+	struct khx_merge_run run = { .file = file };
+	unsigned long index = khx_merge_scan_index;
+	struct folio *folio;
+
+	while (*budget && xa_find(&file->pages, &index, ULONG_MAX,
+				  KHX_MERGE_MARK_LOOK)) {
+		(*budget)--;
+		if (run.nr && (index != run.start + run.nr ||
+			       run.nr == KHX_MERGE_RUN_MAX))
+			khx_merge_settle_run(&run, rules, progress);
+		folio = khx_merge_settle_look(file, index, rules, progress);
+		if (folio) {
+			if (!run.nr)
+				run.start = index;
+			run.folios[run.nr++] = folio;
+		}
+		index++;
+	}
+	khx_merge_settle_run(&run, rules, progress);
+	khx_merge_scan_index = index;
+	return *budget;
+}
+
+/* The file after @file, or NULL. */
+static struct khx_merge_file *khx_merge_scan_after(struct khx_merge_file *file)
+{
+	if (list_is_last(&file->scan_link, &khx_merge_scan_files))
+		return NULL;
+	return list_next_entry(file, scan_link);
+}
+
+static void khx_merge_scan_move(struct khx_merge_file *file)
+{
+	khx_merge_scan_cursor = file;
+	khx_merge_scan_index = 0;
+}
+
+void khx_merge_scan_batch(const struct khx_merge_rules *rules,
+			  unsigned int budget,
+			  struct khx_merge_progress *progress)
+{
+	struct khx_merge_file *file;
+
+	mutex_lock(&khx_merge_scan_lock);
+	if (!khx_merge_scan_cursor)
+		khx_merge_scan_move(list_first_entry_or_null(&khx_merge_scan_files,
+							     struct khx_merge_file,
+							     scan_link));
+	for (file = khx_merge_scan_cursor; file; file = khx_merge_scan_cursor) {
+		if (!khx_merge_file_super(file)->opt.nomerge &&
+		    !khx_merge_scan_file(file, &budget, rules, progress))
+			break;
+		khx_merge_scan_move(khx_merge_scan_after(file));
+		cond_resched();
+	}
+	progress->pass_done = !khx_merge_scan_cursor;
+	mutex_unlock(&khx_merge_scan_lock);
+}
+
+bool khx_merge_scan_visit(bool (*fn)(struct khx_merge_file *, void *), void *arg)
+{
+	struct khx_merge_file *file;
+	bool ret = false;
+
+	mutex_lock(&khx_merge_scan_lock);
+	list_for_each_entry(file, &khx_merge_scan_files, scan_link) {
+		ret = fn(file, arg);
+		if (ret)
+			break;
+	}
+	mutex_unlock(&khx_merge_scan_lock);
+	return ret;
+}
+
+void khx_merge_scan_add(struct khx_merge_file *file)
+{
+	mutex_lock(&khx_merge_scan_lock);
+	list_add_tail(&file->scan_link, &khx_merge_scan_files);
+	mutex_unlock(&khx_merge_scan_lock);
+}
+
+void khx_merge_scan_remove(struct khx_merge_file *file)
+{
+	mutex_lock(&khx_merge_scan_lock);
+	if (khx_merge_scan_cursor == file)
+		khx_merge_scan_move(khx_merge_scan_after(file));
+	list_del_init(&file->scan_link);
+	mutex_unlock(&khx_merge_scan_lock);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KHX_MERGE_SCAN_H
+#define KHX_MERGE_SCAN_H
+
+#include <linux/types.h>
+
+struct khx_merge_file;
+
+/* What the mechanism is told by the policy. */
+struct khx_merge_rules {
+	unsigned int max_sharing;	/* sharers of one merged copy */
+	bool zero_pages;		/* zero pages become holes */
+	bool across_nodes;		/* merge pages of different nodes */
+};
+
+/* What the mechanism tells the policy. */
+struct khx_merge_progress {
+	unsigned long looks;		/* pages hashed or compared */
+	unsigned long merges;		/* pages merged or zeroed */
+	bool pass_done;			/* every file has been seen */
+};
+
+/* Looks at up to @budget pages where it left off, at most to the pass's end. */
+void khx_merge_scan_batch(const struct khx_merge_rules *rules,
+			  unsigned int budget,
+			  struct khx_merge_progress *progress);
+
+/*
+ * Calls @fn for each file under the scan lock, so that no file goes meanwhile,
+ * until it returns true. Returns whether it did.
+ */
+bool khx_merge_scan_visit(bool (*fn)(struct khx_merge_file *, void *), void *arg);
+
+/* For inodes: a file comes, a file goes. Its pages are gone before. */
+void khx_merge_scan_add(struct khx_merge_file *file);
+void khx_merge_scan_remove(struct khx_merge_file *file);
+
+#endif /* KHX_MERGE_SCAN_H */
