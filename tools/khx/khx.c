@@ -14,6 +14,7 @@ static const struct cmd objects[] = {
 	{ "dev", cmd_dev, "devices of khx_net and khx_blk" },
 	{ "queue", cmd_queue, "their virtqueues" },
 	{ "worker", cmd_worker, "the threads that serve them" },
+	{ "merge", cmd_merge, "guest memory whose equal pages are merged" },
 	{ "monitor", cmd_monitor, "events as they come" },
 	{ "link", cmd_link, "tap interfaces for khx_net" },
 	{ "exits", cmd_exits, "why vCPUs leave their guests" },

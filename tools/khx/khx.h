@@ -44,6 +44,7 @@ bool parse_dev(const char *word, uint32_t *dev);
 int cmd_dev(int argc, char **argv);
 int cmd_queue(int argc, char **argv);
 int cmd_worker(int argc, char **argv);
+int cmd_merge(int argc, char **argv);
 int cmd_monitor(int argc, char **argv);
 int cmd_exits(int argc, char **argv);
 int cmd_link(int argc, char **argv);
