@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The profit guard slows a scanner that finds nothing, and lets it go again. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "khxmem.h"
+#include "tap.h"
+
+#define PAGES 2048UL
+
+static int fd;
+static char *map;
+
+static bool state_is(const char *wanted)
+{
+	char state[32] = "";
+	FILE *file = fopen("/sys/kernel/khx_merge/state", "r");
+
+	if (file) {
+		fscanf(file, "%31s", state);
+		fclose(file);
+	}
+	return !strcmp(state, wanted);
+}
+
+/* Keeps all pages changing, none equal to another, while the state is not that. */
+static bool churn_until(const char *wanted, unsigned int seconds)
+{
+	static uint64_t value = 1;
+	time_t end = time(NULL) + seconds;
+
+	while (!state_is(wanted)) {
+		unsigned long i;
+
+		for (i = 0; i < PAGES; i++)
+			*(uint64_t *)(map + i * PAGE) = value++;
+		if (time(NULL) > end)
+			return false;
+	}
+	return true;
+}
+
+int main(void)
+{
+	long looks;
+
+	khxmem_mount(NULL, NULL);
+	tap_plan(5);
+	fd = khxmem_file(NULL, PAGES);
+	map = khxmem_map(fd, PAGES);
+	tap_ok(state_is("stopped"), "the scanner is stopped");
+	scan_fast();
+	setting("profit_guard", 1);
+	tap_ok(churn_until("running", 1), "then running");
+	tap_ok(churn_until("guarded", 60),
+	       "slowed when it saves nothing for its time");
+	looks = figure("pages_scanned");
+	sleep(3);
+	looks = figure("pages_scanned") - looks;
+	tap_ok(looks < 100 * (long)PAGES, "it hardly scans then (%ld looks)", looks);
+	setting("profit_guard", 0);
+	tap_ok(churn_until("running", 60), "without the guard it goes on");
+	scan_stop();
+	setting("profit_guard", 1);
+	munmap(map, PAGES * PAGE);
+	close(fd);
+	khxmem_umount(NULL);
+	return tap_exit();
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "khxmem.h"
+#include "tap.h"
+
+#define SYSFS "/sys/kernel/khx_merge/"
+
+static const char *mount_dir(const char *suffix)
+{
+	static char dir[256];
+
+	snprintf(dir, sizeof(dir), "%s%s", KHXMEM_DIR, suffix ? suffix : "");
+	return dir;
+}
+
+int khxmem_try_mount(const char *suffix, const char *options)
+{
+	const char *dir = mount_dir(suffix);
+
+	mkdir(dir, 0755);
+	return mount("khxmem", dir, "khxmem", 0, options) ? -errno : 0;
+}
+
+void khxmem_mount(const char *suffix, const char *options)
+{
+	int ret;
+
+	if (access(SYSFS, F_OK))
+		tap_skip_all("khx_merge is not loaded");
+	ret = khxmem_try_mount(suffix, options);
+	if (ret)
+		tap_bail("mount -o %s: %s", options ? options : "",
+			 strerror(-ret));
+}
+
+void khxmem_umount(const char *suffix)
+{
+	if (umount(mount_dir(suffix)))
+		tap_bail("umount: %s", strerror(errno));
+}
+
+int khxmem_file(const char *suffix, unsigned long pages)
+{
+	int fd = open(mount_dir(suffix), O_TMPFILE | O_RDWR, 0600);
+
+	if (fd < 0 || ftruncate(fd, pages * PAGE))
+		tap_bail("new file: %s", strerror(errno));
+	return fd;
+}
+
+void *khxmem_map(int fd, unsigned long pages)
+{
+	void *map = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 fd, 0);
+
+	if (map == MAP_FAILED)
+		tap_bail("mmap: %s", strerror(errno));
+	return map;
+}
+
+void page_fill(void *page, uint64_t value)
+{
+	volatile uint64_t *word = page;
+	size_t i;
+
+	for (i = 0; i < WORDS; i++)
+		word[i] = value ? value * 0x9e3779b97f4a7c15ULL + i : 0;
+}
+
+bool page_holds(const void *page, uint64_t value)
+{
+	const volatile uint64_t *word = page;
+	size_t i;
+
+	for (i = 0; i < WORDS; i++)
+		if (word[i] != (value ? value * 0x9e3779b97f4a7c15ULL + i : 0))
+			return false;
+	return true;
+}
+
+unsigned long pages_wrong(const void *map, unsigned long pages,
+			  uint64_t (*value)(unsigned long))
+{
+	unsigned long i, wrong = 0;
+
+	for (i = 0; i < pages; i++)
+		wrong += !page_holds((const char *)map + i * PAGE, value(i));
+	return wrong;
+}
+
+long figure(const char *name)
+{
+	char path[128];
+	long value = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), SYSFS "%s", name);
+	file = fopen(path, "r");
+	if (!file || fscanf(file, "%ld", &value) != 1)
+		tap_bail("%s: cannot be read", path);
+	fclose(file);
+	return value;
+}
+
+int setting(const char *name, long value)
+{
+	char path[128], text[32];
+	int fd, len, ret = 0;
+
+	snprintf(path, sizeof(path), SYSFS "%s", name);
+	len = snprintf(text, sizeof(text), "%ld", value);
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		tap_bail("%s: %s", path, strerror(errno));
+	if (write(fd, text, len) != len)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+void scan_fast(void)
+{
+	setting("pages_to_scan", 100000);
+	setting("sleep_millisecs", 0);
+	setting("cpu_limit", 100);
+	setting("profit_guard", 0);
+	setting("run", 1);
+}
+
+void scan_stop(void)
+{
+	setting("run", 0);
+}
+
+static void nap(void)
+{
+	struct timespec ms = { .tv_nsec = 2000000 };
+
+	nanosleep(&ms, NULL);
+}
+
+void scan_passes(unsigned int passes)
+{
+	long until = figure("full_scans") + passes + 1;
+
+	if (!figure_reaches("full_scans", until, 60))
+		tap_bail("the scanner does not scan");
+}
+
+/* A loaded machine is no failure: what takes its time gets it. */
+#define PATIENCE 4
+
+static bool figure_comes(const char *name, long value, unsigned int seconds,
+			 bool up)
+{
+	time_t end = time(NULL) + seconds * PATIENCE;
+	long now;
+
+	for (;;) {
+		now = figure(name);
+		if (up ? now >= value : now <= value)
+			return true;
+		if (time(NULL) > end)
+			break;
+		nap();
+	}
+	tap_diag("%s is %ld, not %ld, after %u s", name, now, value,
+		 seconds * PATIENCE);
+	return false;
+}
+
+bool figure_reaches(const char *name, long value, unsigned int seconds)
+{
+	return figure_comes(name, value, seconds, true);
+}
+
+bool figure_falls(const char *name, long value, unsigned int seconds)
+{
+	return figure_comes(name, value, seconds, false);
+}
+
+bool dies_of(int signal, void (*fn)(void *), void *arg)
+{
+	struct rlimit no_core = { 0, 0 };
+	int status;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		tap_bail("fork: %s", strerror(errno));
+	if (!pid) {
+		setrlimit(RLIMIT_CORE, &no_core);
+		fn(arg);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	return WIFSIGNALED(status) && WTERMSIG(status) == signal;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the tests of khx_merge share: mounts, files of known pages, figures. */
+#ifndef KHXMEM_H
+#define KHXMEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PAGE		4096UL
+#define WORDS		(PAGE / sizeof(uint64_t))
+#define KHXMEM_DIR	"/tmp/khxmem-test"
+
+/*
+ * Mounts with @options (NULL for none) at KHXMEM_DIR, or at KHXMEM_DIR followed
+ * by @suffix. The first one returns 0 or -errno, the second ends the test.
+ */
+int khxmem_try_mount(const char *suffix, const char *options);
+void khxmem_mount(const char *suffix, const char *options);
+void khxmem_umount(const char *suffix);
+
+/* A file of @pages pages, already unlinked; ends the test on failure. */
+int khxmem_file(const char *suffix, unsigned long pages);
+/* A shared mapping of it, for reading and writing. */
+void *khxmem_map(int fd, unsigned long pages);
+
+/* Fills the page with what depends on @value only; 0 fills it with zeros. */
+void page_fill(void *page, uint64_t value);
+bool page_holds(const void *page, uint64_t value);
+/* How many of @pages do not hold what @value(index) says. */
+unsigned long pages_wrong(const void *map, unsigned long pages,
+			  uint64_t (*value)(unsigned long));
+
+/* Files of /sys/kernel/khx_merge. */
+long figure(const char *name);
+int setting(const char *name, long value);
+/* Scans at full speed, or stops. */
+void scan_fast(void);
+void scan_stop(void);
+/* Waits until @passes whole passes have begun and ended after now. */
+void scan_passes(unsigned int passes);
+/* Waits until the figure is at least, or at most, that; false after @seconds. */
+bool figure_reaches(const char *name, long value, unsigned int seconds);
+bool figure_falls(const char *name, long value, unsigned int seconds);
+
+/* Runs @fn in a child; true if it ended with the signal. */
+bool dies_of(int signal, void (*fn)(void *), void *arg);
+
+#endif

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What processes do with mapped memory, done to merged pages: each row is an
+ * operation that once could have seen, kept or changed the wrong page.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <linux/falloc.h>
+#include <linux/futex.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "khxmem.h"
+#include "tap.h"
+
+#define PAGES	64UL
+
+static int fd;
+static char *map;
+
+static uint64_t same_value(unsigned long i)
+{
+	(void)i;
+	return 42;
+}
+
+/* All pages equal and merged into one copy; the scanner stands still. */
+static void merged_again(void)
+{
+	unsigned long i;
+
+	setting("run", 2);
+	munmap(map, PAGES * PAGE);
+	close(fd);
+	fd = khxmem_file(NULL, PAGES);
+	map = khxmem_map(fd, PAGES);
+	for (i = 0; i < PAGES; i++)
+		page_fill(map + i * PAGE, 42);
+	scan_fast();
+	if (!figure_reaches("pages_sharing", PAGES - 1, 20))
+		tap_bail("pages do not merge");
+	scan_stop();
+}
+
+static bool others_untouched(unsigned long index)
+{
+	unsigned long i;
+
+	for (i = 0; i < PAGES; i++)
+		if (i != index && !page_holds(map + i * PAGE, 42))
+			return false;
+	return true;
+}
+
+static void check_private_mapping(void)
+{
+	char *copy = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE, fd, 0);
+
+	page_fill(copy + 3 * PAGE, 7);
+	tap_ok(page_holds(copy + 3 * PAGE, 7) && page_holds(map + 3 * PAGE, 42),
+	       "a private mapping keeps its writes to itself");
+	page_fill(map + 4 * PAGE, 8);
+	tap_ok(page_holds(copy + 4 * PAGE, 8), "and sees the file's elsewhere");
+	scan_fast();
+	scan_passes(4);
+	scan_stop();
+	tap_ok(page_holds(copy + 3 * PAGE, 7), "its pages survive merging");
+	munmap(copy, PAGES * PAGE);
+}
+
+static void check_fork(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (pages_wrong(map, PAGES, same_value))
+			_exit(1);
+		page_fill(map + 5 * PAGE, 9);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	tap_is(status, 0, "a child reads merged pages");
+	tap_ok(page_holds(map + 5 * PAGE, 9) && others_untouched(5),
+	       "and its write is the parent's");
+}
+
+static void check_mremap(void)
+{
+	char *moved = mremap(map, PAGES * PAGE, PAGES * PAGE,
+			     MREMAP_MAYMOVE | MREMAP_FIXED,
+			     (void *)0x600000000000UL);
+
+	tap_ok(moved != MAP_FAILED && !pages_wrong(moved, PAGES, same_value),
+	       "a moved mapping reads the same");
+	map = moved;
+	page_fill(map, 10);
+	tap_ok(page_holds(map, 10) && others_untouched(0), "and can be written");
+	tap_ok(mremap(map, PAGES * PAGE, 2 * PAGES * PAGE, MREMAP_MAYMOVE) ==
+	       MAP_FAILED && errno == EFAULT, "but cannot grow");
+}
+
+static void check_protection(void)
+{
+	tap_is(mprotect(map, PAGES * PAGE, PROT_READ), 0, "made read-only");
+	tap_is(pages_wrong(map, PAGES, same_value), 0, "read");
+	tap_is(mprotect(map, PAGES * PAGE, PROT_READ | PROT_WRITE), 0,
+	       "made writable");
+	page_fill(map + 6 * PAGE, 11);
+	tap_ok(page_holds(map + 6 * PAGE, 11) && others_untouched(6),
+	       "a write then goes to one page");
+}
+
+static void check_clear_refs(void)
+{
+	int refs = open("/proc/self/clear_refs", O_WRONLY);
+
+	tap_is(write(refs, "4", 1), 1, "soft-dirty bits are cleared");
+	close(refs);
+	page_fill(map + 7 * PAGE, 12);
+	tap_ok(page_holds(map + 7 * PAGE, 12) && others_untouched(7),
+	       "a write then goes to one page");
+}
+
+static void check_dontneed(void)
+{
+	page_fill(map + 8 * PAGE, 13);
+	tap_is(madvise(map, PAGES * PAGE, MADV_DONTNEED), 0, "MADV_DONTNEED");
+	tap_ok(page_holds(map + 8 * PAGE, 13) && others_untouched(8),
+	       "loses nothing");
+}
+
+static void check_populate(void)
+{
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
+	tap_is(madvise(map, PAGES * PAGE, MADV_POPULATE_READ), 0,
+	       "MADV_POPULATE_READ");
+	tap_is(figure("pages_sharing"), PAGES - 1, "breaks nothing");
+	tap_is(madvise(map, PAGES * PAGE, MADV_POPULATE_WRITE), 0,
+	       "MADV_POPULATE_WRITE");
+	tap_is(figure("pages_sharing"), 0, "breaks all");
+	tap_is(pages_wrong(map, PAGES, same_value), 0, "and changes nothing");
+}
+
+static void check_mlock(void)
+{
+	tap_is(mlock(map, PAGES * PAGE), 0, "mlock");
+	page_fill(map, 42);
+	scan_fast();
+	tap_ok(figure_reaches("pages_sharing", PAGES - 1, 30),
+	       "locked pages merge");
+	scan_stop();
+	munlock(map, PAGES * PAGE);
+}
+
+static void check_other_process_writes(void)
+{
+	static char text[] = "written";
+	struct iovec local = { text, sizeof(text) };
+	struct iovec remote = { map + 9 * PAGE, sizeof(text) };
+	int mem;
+
+	tap_is(process_vm_writev(getpid(), &local, 1, &remote, 1, 0),
+	       sizeof(text), "process_vm_writev to a merged page");
+	tap_ok(!memcmp(map + 9 * PAGE, text, sizeof(text)) && others_untouched(9),
+	       "writes that page only");
+	page_fill(map + 9 * PAGE, 42);
+	mem = open("/proc/self/mem", O_RDWR);
+	tap_is(pwrite(mem, text, sizeof(text), (off_t)(unsigned long)map + PAGE), sizeof(text),
+	       "/proc/PID/mem to a merged page");
+	tap_ok(!memcmp(map + PAGE, text, sizeof(text)) && others_untouched(1),
+	       "writes that page only");
+	close(mem);
+}
+
+static void check_read_only_mem(void)
+{
+	char *ro = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	int mem = open("/proc/self/mem", O_RDWR);
+
+	tap_ok(pwrite(mem, "x", 1, (off_t)(unsigned long)ro) < 0,
+	       "a read-only shared mapping cannot be written by force");
+	tap_is(pages_wrong(map, PAGES, same_value), 0, "and was not");
+	close(mem);
+	munmap(ro, PAGE);
+}
+
+static void check_vmsplice(void)
+{
+	struct iovec iov = { map + 10 * PAGE, PAGE };
+	char got[PAGE];
+	int pipes[2];
+
+	page_fill(map + 10 * PAGE, 14);
+	pipe(pipes);
+	tap_is(vmsplice(pipes[1], &iov, 1, 0), PAGE, "vmsplice of a private page");
+	page_fill(map + 10 * PAGE, 42);
+	scan_fast();
+	scan_passes(5);
+	scan_stop();
+	page_fill(map + 10 * PAGE, 15);
+	tap_is(read(pipes[0], got, PAGE), PAGE, "read later");
+	tap_ok(page_holds(got, 15), "shows what was written meanwhile");
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+static void check_direct_io(void)
+{
+	int file = open("/tmp/khxmem-direct", O_CREAT | O_RDWR | O_TRUNC, 0600);
+	char page[PAGE];
+
+	page_fill(page, 16);
+	write(file, page, PAGE);
+	tap_is(pread(file, map + 11 * PAGE, PAGE, 0), PAGE,
+	       "a file is read into a merged page");
+	tap_ok(page_holds(map + 11 * PAGE, 16) && others_untouched(11),
+	       "and into that page only");
+	close(file);
+	unlink("/tmp/khxmem-direct");
+}
+
+static void check_futex(void)
+{
+	long ret = syscall(SYS_futex, map, FUTEX_WAKE, 1, NULL, NULL, 0);
+
+	tap_ok(ret < 0 && errno == EFAULT, "a shared futex is EFAULT");
+}
+
+static void check_mincore(void)
+{
+	unsigned char present[PAGES];
+
+	pages_wrong(map, PAGES, same_value);
+	tap_ok(!mincore(map, PAGES * PAGE, present) && present[0] & 1,
+	       "mincore sees mapped pages");
+}
+
+static void check_userfaultfd(void)
+{
+	struct uffdio_register reg = {
+		.range = { (unsigned long)map, PAGES * PAGE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_api api = { .api = UFFD_API };
+	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api)) {
+		tap_skip("no userfaultfd", "userfaultfd refuses");
+		return;
+	}
+	tap_ok(ioctl(uffd, UFFDIO_REGISTER, &reg) && errno == EINVAL,
+	       "userfaultfd refuses");
+	close(uffd);
+}
+
+static void dump_core(void *arg)
+{
+	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+
+	(void)arg;
+	chdir("/tmp");
+	setrlimit(RLIMIT_CORE, &unlimited);
+	abort_now:
+	raise(SIGABRT);
+	goto abort_now;
+}
+
+static void check_core_dump(void)
+{
+	tap_ok(dies_of(SIGABRT, dump_core, NULL), "a process dumps core");
+	tap_is(pages_wrong(map, PAGES, same_value), 0, "and changes nothing");
+	unlink("/tmp/core");
+}
+
+static void check_remove_while_merged(void)
+{
+	tap_is(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			 12 * PAGE, PAGE), 0, "a hole in merged pages");
+	tap_ok(page_holds(map + 12 * PAGE, 0) && others_untouched(12),
+	       "takes one of them");
+	tap_is(figure("pages_sharing"), PAGES - 2, "which is counted");
+}
+
+static void check_nomerge_pin(void)
+{
+	char *pinned;
+	int other;
+
+	khxmem_mount("-n", "nomerge");
+	other = khxmem_file("-n", 2);
+	pinned = khxmem_map(other, 2);
+	tap_is(*(volatile char *)pinned, 0, "a nomerge file reads as zeros");
+	page_fill(pinned + PAGE, 0);
+	scan_fast();
+	scan_passes(4);
+	scan_stop();
+	tap_is(figure("zero_pages"), 0, "and its pages are left alone");
+	page_fill(pinned, 17);
+	tap_ok(page_holds(pinned, 17), "and can be written");
+	munmap(pinned, 2 * PAGE);
+	close(other);
+	khxmem_umount("-n");
+}
+
+static void (*const checks[])(void) = {
+	check_private_mapping, check_fork, check_mremap, check_protection,
+	check_clear_refs, check_dontneed, check_populate, check_mlock,
+	check_other_process_writes, check_read_only_mem, check_vmsplice,
+	check_direct_io, check_futex, check_mincore, check_userfaultfd,
+	check_core_dump, check_remove_while_merged, check_nomerge_pin,
+};
+
+int main(void)
+{
+	unsigned int i;
+
+	khxmem_mount(NULL, NULL);
+	tap_plan(3 + 2 + 3 + 4 + 2 + 2 + 5 + 2 + 4 + 2 + 3 + 2 + 1 + 1 + 1 + 2 +
+		 3 + 3);
+	fd = khxmem_file(NULL, PAGES);
+	map = khxmem_map(fd, PAGES);
+	for (i = 0; i < sizeof(checks) / sizeof(*checks); i++) {
+		merged_again();
+		checks[i]();
+	}
+	munmap(map, PAGES * PAGE);
+	close(fd);
+	khxmem_umount(NULL);
+	return tap_exit();
+}

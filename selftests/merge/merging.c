@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What merges, what does not, what it saves, and what a write does to it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/falloc.h>
+#include <sys/mman.h>
+#include <sys/statfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "khxmem.h"
+#include "tap.h"
+
+#define PAGES	4096UL
+#define VALUES	1024UL
+
+static uint64_t shared_value(unsigned long i)
+{
+	return 1 + i % VALUES;
+}
+
+static uint64_t written_value(unsigned long i)
+{
+	return i % 2 ? 1 + i % VALUES : 1000000 + i;
+}
+
+static void fill(char *map, unsigned long pages, uint64_t (*value)(unsigned long))
+{
+	unsigned long i;
+
+	for (i = 0; i < pages; i++)
+		page_fill(map + i * PAGE, value(i));
+}
+
+/* Proportional share of memory of this process, in KiB. */
+static long pss(void)
+{
+	FILE *file = fopen("/proc/self/smaps_rollup", "r");
+	char line[256];
+	long kib = -1;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "Pss: %ld", &kib) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return kib;
+}
+
+static void check_two_files(void)
+{
+	int a, b;
+	char *ma, *mb;
+	long before, after;
+
+	khxmem_mount(NULL, NULL);
+	a = khxmem_file(NULL, PAGES);
+	b = khxmem_file(NULL, PAGES);
+	ma = khxmem_map(a, PAGES);
+	mb = khxmem_map(b, PAGES);
+	fill(ma, PAGES, shared_value);
+	fill(mb, PAGES, shared_value);
+	before = pss();
+
+	scan_fast();
+	tap_ok(figure_reaches("pages_sharing", 2 * PAGES - VALUES, 30),
+	       "equal pages of two files merge");
+	tap_is(figure("pages_shared"), VALUES, "into one copy each");
+	tap_is(pages_wrong(ma, PAGES, shared_value) +
+	       pages_wrong(mb, PAGES, shared_value), 0, "and read as before");
+	after = pss();
+	tap_ok(before - after > (long)(2 * PAGES - VALUES) * 4 * 9 / 10,
+	       "the process has less memory (PSS %ld to %ld KiB)", before, after);
+	scan_stop();
+
+	fill(ma, PAGES, written_value);
+	tap_is(pages_wrong(ma, PAGES, written_value), 0, "writes are seen");
+	tap_is(pages_wrong(mb, PAGES, shared_value), 0,
+	       "and only where they were made");
+	tap_ok(figure("cow_breaks") >= (long)PAGES, "they broke the sharing");
+
+	tap_is(setting("run", 2), 0, "run=2 unmerges");
+	tap_is(figure("pages_shared") + figure("pages_sharing"), 0, "everything");
+	tap_is(pages_wrong(ma, PAGES, written_value) +
+	       pages_wrong(mb, PAGES, shared_value), 0, "and changes nothing");
+	munmap(ma, PAGES * PAGE);
+	munmap(mb, PAGES * PAGE);
+	close(a);
+	close(b);
+	tap_is(figure("pages_volatile") + figure("pages_unshared"), 0,
+	       "closed files leave nothing");
+	khxmem_umount(NULL);
+}
+
+static void check_reaction(void)
+{
+	int fd;
+	char *map;
+	long start;
+
+	khxmem_mount(NULL, NULL);
+	fd = khxmem_file(NULL, PAGES);
+	map = khxmem_map(fd, PAGES);
+	scan_fast();
+	scan_passes(1);
+	scan_stop();
+	fill(map, PAGES, shared_value);
+	start = figure("full_scans");
+	scan_fast();
+	setting("sleep_millisecs", 500);	/* or passes outrun us */
+	figure_reaches("pages_sharing", PAGES - VALUES, 20);
+	tap_ok(figure("full_scans") - start <= 3,
+	       "equal pages merge within two whole passes");
+	scan_stop();
+	munmap(map, PAGES * PAGE);
+	close(fd);
+	khxmem_umount(NULL);
+}
+
+static uint64_t zero_value(unsigned long i)
+{
+	(void)i;
+	return 0;
+}
+
+static void check_zero(void)
+{
+	struct statfs before, after;
+	int fd;
+	char *map;
+
+	khxmem_mount(NULL, "size=64m");
+	fd = khxmem_file(NULL, PAGES);
+	map = khxmem_map(fd, PAGES);
+	statfs(KHXMEM_DIR, &before);
+	fill(map, PAGES, zero_value);
+	scan_fast();
+	tap_ok(figure_reaches("zero_pages", PAGES, 20), "zero pages are given back");
+	scan_stop();
+	statfs(KHXMEM_DIR, &after);
+	tap_is(after.f_bfree, before.f_bfree, "and take no room");
+	tap_is(pages_wrong(map, PAGES, zero_value), 0, "they read as zeros");
+	page_fill(map, 5);
+	page_fill(map + PAGE, 6);
+	tap_is(figure("zero_pages"), PAGES - 2, "a write takes them out");
+	fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 10 * PAGE);
+	tap_is(figure("zero_pages"), PAGES - 10, "and so does a hole");
+	setting("use_zero_pages", 0);
+	fill(map, PAGES, zero_value);
+	scan_fast();
+	tap_ok(figure_reaches("pages_sharing", PAGES / 2, 40),
+	       "without use_zero_pages they merge as others do");
+	scan_stop();
+	setting("use_zero_pages", 1);
+	munmap(map, PAGES * PAGE);
+	close(fd);
+	tap_is(figure("zero_pages"), 0, "a closed file has none");
+	khxmem_umount(NULL);
+}
+
+/* How many pages of two files, one in each mount, are saved. */
+static long saved_between(const char *one, const char *two)
+{
+	int a, b;
+	char *ma, *mb;
+	long saved;
+
+	khxmem_mount("-1", one);
+	khxmem_mount("-2", two);
+	a = khxmem_file("-1", VALUES);
+	b = khxmem_file("-2", VALUES);
+	ma = khxmem_map(a, VALUES);
+	mb = khxmem_map(b, VALUES);
+	fill(ma, VALUES, shared_value);
+	fill(mb, VALUES, shared_value);
+	scan_fast();
+	scan_passes(4);
+	saved = figure("pages_sharing");
+	scan_stop();
+	munmap(ma, VALUES * PAGE);
+	munmap(mb, VALUES * PAGE);
+	close(a);
+	close(b);
+	khxmem_umount("-2");
+	khxmem_umount("-1");
+	return saved;
+}
+
+static void check_domains(void)
+{
+	tap_is(saved_between(NULL, NULL), 0, "mounts do not merge with each other");
+	tap_is(saved_between("domain=a", "domain=b"), 0, "nor do two domains");
+	tap_is(saved_between("domain=a", "domain=a"), VALUES,
+	       "mounts of one domain do");
+	tap_is(saved_between("domain=a", "domain=a,nomerge"), 0,
+	       "but not with a nomerge mount");
+}
+
+static void check_max_sharing(void)
+{
+	int fd, i;
+	char *map;
+
+	khxmem_mount(NULL, NULL);
+	fd = khxmem_file(NULL, 1000);
+	map = khxmem_map(fd, 1000);
+	for (i = 0; i < 1000; i++)
+		page_fill(map + i * PAGE, 3);
+	setting("max_page_sharing", 100);
+	scan_fast();
+	tap_ok(figure_reaches("pages_sharing", 990, 20) &&
+	       figure("pages_shared") == 10,
+	       "a copy has at most max_page_sharing sharers");
+	scan_stop();
+	setting("max_page_sharing", 65536);
+	munmap(map, 1000 * PAGE);
+	close(fd);
+	khxmem_umount(NULL);
+}
+
+static void sleep_ms(long ms)
+{
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+/* Pages are written once a second: merging them again and again is no use. */
+static void check_backoff(void)
+{
+	int fd, i, second;
+	char *map;
+	long breaks;
+
+	khxmem_mount(NULL, NULL);
+	fd = khxmem_file(NULL, 256);
+	map = khxmem_map(fd, 256);
+	breaks = figure("cow_breaks");
+	scan_fast();
+	for (second = 0; second < 20; second++) {
+		for (i = 0; i < 256; i++)
+			page_fill(map + i * PAGE, 1 + second);
+		sleep_ms(1000);
+	}
+	breaks = figure("cow_breaks") - breaks;
+	tap_ok(breaks >= 256, "pages that are written again were merged first");
+	tap_ok(breaks <= 3 * 256, "but not after each write (%ld breaks)", breaks);
+	tap_ok(figure_reaches("pages_sharing", 255, 40),
+	       "they merge when they are left alone");
+	scan_stop();
+	munmap(map, 256 * PAGE);
+	close(fd);
+	khxmem_umount(NULL);
+}
+
+static void check_quiet(void)
+{
+	int fd;
+	char *map;
+	unsigned long i;
+	long looks;
+
+	khxmem_mount(NULL, NULL);
+	fd = khxmem_file(NULL, PAGES);
+	map = khxmem_map(fd, PAGES);
+	for (i = 0; i < PAGES; i++)
+		page_fill(map + i * PAGE, 1 + i);
+	scan_fast();
+	tap_ok(figure_reaches("pages_unshared", PAGES, 20),
+	       "pages without an equal are found so");
+	looks = figure("pages_scanned");
+	scan_passes(5);
+	tap_is(figure("pages_scanned"), looks, "and not hashed again");
+	page_fill(map + 7 * PAGE, 8);
+	page_fill(map + 9 * PAGE, 11);	/* as page 10 */
+	tap_ok(figure_reaches("pages_sharing", 1, 20),
+	       "until they are written: one that became equal merges");
+	tap_ok(page_holds(map + 9 * PAGE, 11) && page_holds(map + 7 * PAGE, 8),
+	       "with what was written");
+	scan_stop();
+	munmap(map, PAGES * PAGE);
+	close(fd);
+	khxmem_umount(NULL);
+}
+
+static double read_all(const char *map, unsigned long pages)
+{
+	struct timespec a, b;
+	volatile char sink;
+	unsigned long i;
+
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	for (i = 0; i < pages; i++)
+		sink = map[i * PAGE];
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	(void)sink;
+	return (b.tv_sec - a.tv_sec) * 1e9 + b.tv_nsec - a.tv_nsec;
+}
+
+static void check_strict(void)
+{
+	int fd;
+	char *map;
+	unsigned long i;
+
+	khxmem_mount(NULL, "strict");
+	fd = khxmem_file(NULL, 512);
+	map = khxmem_map(fd, 512);
+	for (i = 0; i < 512; i++)
+		page_fill(map + i * PAGE, i < 256 ? 1 + i / 2 : 0);
+	scan_fast();
+	figure_reaches("pages_sharing", 128, 20);
+	figure_reaches("zero_pages", 256, 20);
+	scan_stop();
+	read_all(map, 512);
+	tap_is(figure("pages_sharing") + figure("zero_pages"), 0,
+	       "on a strict mount a read breaks a recent merge");
+	munmap(map, 512 * PAGE);
+	close(fd);
+	khxmem_umount(NULL);
+}
+
+static void check_settings(void)
+{
+	tap_is(setting("run", 3), -ERANGE, "run=3 is refused");
+	tap_is(setting("cpu_limit", 0), -ERANGE, "cpu_limit=0 is refused");
+	tap_is(setting("cpu_limit", 101), -ERANGE, "cpu_limit=101 is refused");
+	tap_is(setting("max_page_sharing", 1), -ERANGE,
+	       "max_page_sharing=1 is refused");
+	tap_is(setting("pages_to_scan", -1), -EINVAL, "pages_to_scan=-1 is refused");
+	tap_is(setting("merge_across_nodes", 0), 0, "merge_across_nodes=0");
+	tap_is(saved_between("domain=a", "domain=a"), VALUES,
+	       "pages of one node merge all the same");
+	tap_is(setting("merge_across_nodes", 1), 0, "merge_across_nodes=1");
+}
+
+int main(void)
+{
+	khxmem_mount(NULL, NULL);
+	khxmem_umount(NULL);
+	tap_plan(11 + 1 + 7 + 4 + 1 + 3 + 4 + 1 + 8);
+	check_two_files();
+	check_reaction();
+	check_zero();
+	check_domains();
+	check_max_sharing();
+	check_backoff();
+	check_quiet();
+	check_strict();
+	check_settings();
+	return tap_exit();
+}

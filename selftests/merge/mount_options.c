@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Mount options: what is taken, what is refused, what is shown. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "khxmem.h"
+#include "tap.h"
+
+static const char * const bad[] = {
+	"size=", "size=x", "size=1Q", "size=-1", "size=99999999999999999999t",
+	"domain=", "domain=a b", "domain=a/b", "huge=", "huge=sometimes",
+	"mode=9", "mode=17777", "uid=x", "uid=4294967295", "gid=4294967295",
+	"nomerge=1", "strict=yes", "colour=red", "size",
+	"domain=0123456789012345678901234567890123456789012345678901234567890123",
+};
+
+static const char * const good[] = {
+	NULL, "size=0", "size=4G", "size=1m", "domain=tenant-1",
+	"domain=012345678901234567890123456789012345678901234567890123456789012",
+	"nomerge", "strict", "huge=never", "mode=1777", "uid=12,gid=34",
+	"size=1g,domain=a,strict,mode=700,uid=1,gid=1,huge=never",
+};
+
+/* The options the kernel shows for the mount at KHXMEM_DIR. */
+static const char *shown(void)
+{
+	static char options[512];
+	char dir[256], type[64], line[1024];
+	FILE *mounts = fopen("/proc/self/mounts", "r");
+
+	options[0] = '\0';
+	while (mounts && fgets(line, sizeof(line), mounts)) {
+		char found[512];
+
+		if (sscanf(line, "%*s %255s %63s %511s", dir, type, found) == 3 &&
+		    !strcmp(dir, KHXMEM_DIR))
+			strcpy(options, found);
+	}
+	if (mounts)
+		fclose(mounts);
+	return options;
+}
+
+static void check_refused(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		int ret = khxmem_try_mount(NULL, bad[i]);
+
+		tap_is(ret, -EINVAL, "-o %s is refused", bad[i]);
+		if (!ret)
+			khxmem_umount(NULL);
+	}
+}
+
+static void check_taken(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		int ret = khxmem_try_mount(NULL, good[i]);
+
+		if (tap_is(ret, 0, "-o %s is taken", good[i] ? good[i] : ""))
+			khxmem_umount(NULL);
+	}
+}
+
+static void check_effect(void)
+{
+	struct statfs fs;
+	struct stat st;
+
+	khxmem_mount(NULL, "size=8m,domain=d1,mode=1750,uid=7,gid=8");
+	statfs(KHXMEM_DIR, &fs);
+	tap_is(fs.f_blocks * fs.f_bsize, 8 << 20, "statfs shows the size");
+	stat(KHXMEM_DIR, &st);
+	tap_ok(st.st_uid == 7 && st.st_gid == 8, "the root has its owner");
+	tap_is(st.st_mode & 07777, 01750, "the root has its mode");
+	tap_ok(strstr(shown(), "size=8192k") && strstr(shown(), "domain=d1"),
+	       "the options are shown");
+}
+
+static int remount(const char *options)
+{
+	return mount("khxmem", KHXMEM_DIR, "khxmem", MS_REMOUNT, options) ?
+		-errno : 0;
+}
+
+static void check_remount(void)
+{
+	struct statfs fs;
+
+	tap_is(remount("size=16m,domain=d1"), 0, "the size can be changed");
+	statfs(KHXMEM_DIR, &fs);
+	tap_is(fs.f_blocks * fs.f_bsize, 16 << 20, "statfs shows the new size");
+	tap_is(remount("domain=d2"), -EINVAL, "the domain cannot be changed");
+	tap_is(remount("nomerge"), -EINVAL, "nomerge cannot be set later");
+	tap_is(remount("strict"), -EINVAL, "strict cannot be set later");
+	khxmem_umount(NULL);
+}
+
+/* Root of a user namespace of its own has every capability there. */
+static void check_privilege(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (setresuid(65534, 65534, 65534) ||
+		    unshare(CLONE_NEWUSER | CLONE_NEWNS))
+			_exit(2);
+		_exit(khxmem_try_mount(NULL, NULL) != -EPERM);
+	}
+	waitpid(pid, &status, 0);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
+		tap_skip("no user namespaces", "they may not mount it");
+	else
+		tap_ok(!status, "root of a user namespace may not mount it");
+}
+
+int main(void)
+{
+	khxmem_mount(NULL, NULL);
+	khxmem_umount(NULL);
+	tap_plan(sizeof(bad) / sizeof(*bad) + sizeof(good) / sizeof(*good) + 10);
+	check_refused();
+	check_taken();
+	check_effect();
+	check_remount();
+	check_privilege();
+	return tap_exit();
+}

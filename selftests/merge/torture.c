@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * torture [SECONDS]: everything at once, and no byte may be wrong.
+ *
+ *	writers	rewrite and verify pages of their own with one of few contents
+ *	counter	increments words of pages that are equal to many others, and
+ *		checks them through another mapping
+ *	puncher	punches holes into pages of its own and writes them again
+ *	forker	forks children that read everything
+ *	knobs	changes settings, unmerges, runs again
+ *
+ * while the scanner runs at full speed.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/falloc.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "khxmem.h"
+#include "tap.h"
+
+#define WRITERS		4
+#define PER_WRITER	256UL
+#define COUNTERS	64UL
+#define PUNCHED		256UL
+#define CONTENTS	4
+
+#define FIRST_COUNTER	(WRITERS * PER_WRITER)
+#define FIRST_PUNCHED	(FIRST_COUNTER + COUNTERS)
+#define PAGES		(FIRST_PUNCHED + PUNCHED)
+
+static char *map, *alias;
+static int fd;
+static atomic_bool stop;
+static atomic_ulong errors, rewrites, increments, holes;
+
+static char *page_of(char *base, unsigned long index)
+{
+	return base + index * PAGE;
+}
+
+static void check(bool good)
+{
+	if (!good)
+		errors++;
+}
+
+static void *writer_thread(void *arg)
+{
+	unsigned long first = (unsigned long)arg * PER_WRITER;
+	unsigned int seed = first;
+	uint64_t holds[PER_WRITER] = {};
+
+	while (!stop) {
+		unsigned long i = rand_r(&seed) % PER_WRITER;
+
+		check(page_holds(page_of(rand_r(&seed) % 2 ? map : alias,
+					 first + i), holds[i]));
+		if (rand_r(&seed) % 2)
+			continue;
+		holds[i] = rand_r(&seed) % CONTENTS;	/* 0 is a zero page */
+		page_fill(page_of(map, first + i), holds[i]);
+		check(page_holds(page_of(alias, first + i), holds[i]));
+		rewrites++;
+		if (rand_r(&seed) % 64 == 0)
+			madvise(page_of(map, first), PER_WRITER * PAGE,
+				MADV_DONTNEED);
+	}
+	return NULL;
+}
+
+/* Counters of all pages stay within one of each other: equal pages abound. */
+static void *counter_thread(void *arg)
+{
+	uint64_t count = 0;
+	unsigned long i;
+
+	(void)arg;
+	while (!stop) {
+		count++;
+		for (i = 0; i < COUNTERS; i++) {
+			volatile uint64_t *word =
+				(void *)page_of(map, FIRST_COUNTER + i);
+
+			(*word)++;
+			check(*(volatile uint64_t *)
+			      page_of(alias, FIRST_COUNTER + i) == count);
+			increments++;
+		}
+		if (count % 16 == 0)
+			usleep(20000);
+	}
+	return NULL;
+}
+
+static void *puncher_thread(void *arg)
+{
+	unsigned int seed = 4711;
+
+	(void)arg;
+	while (!stop) {
+		unsigned long i = FIRST_PUNCHED + rand_r(&seed) % (PUNCHED - 16);
+		unsigned long n = 1 + rand_r(&seed) % 16, k;
+
+		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			  i * PAGE, n * PAGE);
+		for (k = 0; k < n; k++) {
+			check(page_holds(page_of(alias, i + k), 0));
+			page_fill(page_of(map, i + k), 1 + k % 3);
+			check(page_holds(page_of(alias, i + k), 1 + k % 3));
+		}
+		holes++;
+	}
+	return NULL;
+}
+
+static void *forker_thread(void *arg)
+{
+	(void)arg;
+	while (!stop) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			volatile char sum = 0;
+			unsigned long i;
+
+			for (i = 0; i < PAGES; i++)
+				sum += *page_of(map, i);
+			_exit(0);
+		}
+		if (pid > 0)
+			waitpid(pid, NULL, 0);
+		usleep(50000);
+	}
+	return NULL;
+}
+
+static void *knobs_thread(void *arg)
+{
+	unsigned int seed = 1;
+
+	(void)arg;
+	while (!stop) {
+		setting("use_zero_pages", rand_r(&seed) % 2);
+		setting("max_page_sharing", 2 + rand_r(&seed) % 100);
+		usleep(300000);
+		if (rand_r(&seed) % 8 == 0) {
+			setting("run", 2);
+			setting("run", 1);
+		}
+	}
+	return NULL;
+}
+
+static void run_all(unsigned int seconds)
+{
+	void *(*others[])(void *) = {
+		counter_thread, puncher_thread, forker_thread, knobs_thread,
+	};
+	pthread_t threads[WRITERS + 4];
+	unsigned long i;
+
+	for (i = 0; i < WRITERS; i++)
+		pthread_create(&threads[i], NULL, writer_thread, (void *)i);
+	for (i = 0; i < 4; i++)
+		pthread_create(&threads[WRITERS + i], NULL, others[i], NULL);
+	sleep(seconds);
+	stop = true;
+	for (i = 0; i < WRITERS + 4; i++)
+		pthread_join(threads[i], NULL);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int seconds = argc > 1 ? atoi(argv[1]) : 20;
+	long merged, broken;
+
+	khxmem_mount(NULL, NULL);
+	tap_plan(3);
+	fd = khxmem_file(NULL, PAGES);
+	map = khxmem_map(fd, PAGES);
+	alias = khxmem_map(fd, PAGES);
+	merged = figure("pages_merged");
+	broken = figure("cow_breaks");
+	scan_fast();
+	run_all(seconds);
+	scan_stop();
+
+	merged = figure("pages_merged") - merged;
+	broken = figure("cow_breaks") - broken;
+	tap_diag("%lu rewrites, %lu increments, %lu holes, %ld merges, %ld breaks",
+		 rewrites, increments, holes, merged, broken);
+	tap_is(errors, 0, "no byte was wrong in %u seconds", seconds);
+	tap_ok(merged > 1000 && broken > 100, "while pages merged and broke");
+	setting("use_zero_pages", 1);
+	setting("max_page_sharing", 65536);
+	munmap(map, PAGES * PAGE);
+	munmap(alias, PAGES * PAGE);
+	close(fd);
+	tap_is(figure("pages_sharing") + figure("pages_shared") +
+	       figure("zero_pages"), 0, "nothing is left");
+	khxmem_umount(NULL);
+	return tap_exit();
+}
