@@ -11,6 +11,7 @@
  * A lookup is a binary search; the virtqueue remembers the region of the
  * last hit, which is nearly always the next one too.
  */
+#include <linux/export.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/uaccess.h>
@@ -120,6 +121,7 @@ void khx_memory_release(struct kref *ref)
 {
 	kfree(container_of(ref, struct khx_memory, ref));
 }
+EXPORT_SYMBOL_GPL(khx_memory_release);
 
 /**
  * khx_memory_find - the region that holds a guest-physical address
@@ -146,6 +148,7 @@ khx_memory_find(const struct khx_memory *memory, u64 gpa)
 	}
 	return NULL;
 }
+EXPORT_SYMBOL_GPL(khx_memory_find);
 
 /**
  * khx_memory_end - the highest guest-physical address of a table

@@ -205,6 +205,31 @@ void *khx_virtqueue_stop(struct khx_virtqueue *vq)
 EXPORT_SYMBOL_GPL(khx_virtqueue_stop);
 
 /**
+ * khx_virtqueue_queue_work - have a virtqueue's worker do something
+ * @vq: virtqueue
+ * @work: what; must take the virtqueue's mutex itself
+ *
+ * For backends that complete requests later: unlike handle(), @work is also
+ * done when the virtqueue was stopped or is faulty.
+ *
+ * Context: Any, also with interrupts off.
+ * Return: false when there is no worker, or it died with its process.
+ */
+bool khx_virtqueue_queue_work(struct khx_virtqueue *vq, struct khx_work *work)
+{
+	struct khx_worker *worker;
+	bool queued = false;
+
+	rcu_read_lock();
+	worker = rcu_dereference(vq->worker);
+	if (likely(worker))
+		queued = khx_worker_queue(worker, work);
+	rcu_read_unlock();
+	return queued;
+}
+EXPORT_SYMBOL_GPL(khx_virtqueue_queue_work);
+
+/**
  * khx_virtqueue_queue - have a virtqueue served by its worker
  * @vq: virtqueue
  *
@@ -212,13 +237,7 @@ EXPORT_SYMBOL_GPL(khx_virtqueue_stop);
  */
 void khx_virtqueue_queue(struct khx_virtqueue *vq)
 {
-	struct khx_worker *worker;
-
-	rcu_read_lock();
-	worker = rcu_dereference(vq->worker);
-	if (likely(worker))
-		khx_worker_queue(worker, &vq->work);
-	rcu_read_unlock();
+	khx_virtqueue_queue_work(vq, &vq->work);
 }
 EXPORT_SYMBOL_GPL(khx_virtqueue_queue);
 

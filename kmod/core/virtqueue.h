@@ -241,10 +241,11 @@ void khx_virtqueue_set_memory(struct khx_virtqueue *vq,
 bool khx_virtqueue_log_ok(struct khx_virtqueue *vq, void __user *log_base);
 int khx_virtqueue_fail(struct khx_virtqueue *vq, int err, const char *check);
 
-/* For backends; all but khx_virtqueue_queue() under the mutex. */
+/* For backends; all but khx_virtqueue_queue*() under the mutex. */
 int khx_virtqueue_start(struct khx_virtqueue *vq, void *backend);
 void *khx_virtqueue_stop(struct khx_virtqueue *vq);
 void khx_virtqueue_queue(struct khx_virtqueue *vq);
+bool khx_virtqueue_queue_work(struct khx_virtqueue *vq, struct khx_work *work);
 bool khx_virtqueue_must_yield(struct khx_virtqueue *vq);
 u32 khx_virtqueue_poll_begin(struct khx_virtqueue *vq);
 void khx_virtqueue_poll_end(struct khx_virtqueue *vq, bool hit);

@@ -64,6 +64,7 @@ void khx_work_init(struct khx_work *work, khx_work_fn fn)
 	work->fn = fn;
 	work->flags = 0;
 }
+EXPORT_SYMBOL_GPL(khx_work_init);
 
 /* One round: all that is queued. Returns whether there was anything. */
 static bool khx_worker_run(void *data)
