@@ -1,0 +1,620 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A front end's messages, turned into ioctls of /dev/khx-blk: addresses of the
+ * front end become ours, files become mappings, and a virtqueue runs while it
+ * is kicked and enabled. The data itself never comes here: the kernel takes it
+ * from the guest's memory, and the eventfds go from KVM to the kernel.
+ *
+ * A front end is not trusted. The kernel reads and writes rings and the dirty
+ * log where we say, in our address space; hence both are checked to lie in
+ * what the front end gave us, whole, before a virtqueue runs with them.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_blk.h>
+
+#include "disk.h"
+#include "log.h"
+#include "memory.h"
+#include "protocol.h"
+#include "session.h"
+
+#define PROTOCOL_FEATURES					\
+	((1ull << PROTOCOL_F_MQ) |				\
+	 (1ull << PROTOCOL_F_LOG_SHMFD) |			\
+	 (1ull << PROTOCOL_F_REPLY_ACK) |			\
+	 (1ull << PROTOCOL_F_BACKEND_REQ) |			\
+	 (1ull << PROTOCOL_F_CONFIG) |				\
+	 (1ull << PROTOCOL_F_CONFIGURE_MEM_SLOTS))
+
+/* Bits of the device's type; the others are the ring's and the protocol's. */
+#define TYPE_FEATURES	0xffffffull
+
+#define LOG_PAGE	4096
+
+struct queue {
+	unsigned int num;
+	struct vhost_vring_addr addr;	/* as the front end sees it */
+	bool has_addr;
+	bool kicked;
+	bool enabled;
+	bool running;
+};
+
+struct session {
+	struct disk *disk;
+	int socket;
+	int backend_socket;		/* for our own messages, or -1 */
+	uint64_t features;
+	uint64_t protocol;
+	uint64_t capacity;		/* that the front end knows */
+	struct memory memory;
+	uint8_t *log;
+	size_t log_map_size;
+	uint64_t log_size;
+	struct queue queues[KHX_BLK_QUEUES];
+};
+
+/* What a handler returns: a negative errno, or one of these. */
+#define DONE	0	/* acknowledge if the front end wants that */
+#define REPLIED	1	/* has sent its own reply */
+#define BROKEN	2	/* the connection is of no use any more */
+
+static int device_ioctl(struct session *s, unsigned long command, void *arg)
+{
+	return ioctl(s->disk->device, command, arg) ? -errno : 0;
+}
+
+static int reply(struct session *s, struct message *m, uint32_t size)
+{
+	return message_reply(s->socket, m, size) ? BROKEN : REPLIED;
+}
+
+static int reply_u64(struct session *s, struct message *m, uint64_t value)
+{
+	m->payload.u64 = value;
+	return reply(s, m, sizeof(value));
+}
+
+static struct queue *get_queue(struct session *s, uint32_t index)
+{
+	return index < s->disk->queues ? &s->queues[index] : NULL;
+}
+
+/* Is there room in the log for everything the device may write? */
+static bool log_covers(const struct session *s, uint64_t gpa_end)
+{
+	return gpa_end <= s->log_size * 8 * LOG_PAGE;
+}
+
+static bool log_is_on(const struct session *s)
+{
+	return s->features & (1ull << VHOST_F_LOG_ALL);
+}
+
+/* Rings: sizes of their three parts. */
+
+static void queue_sizes(const struct session *s, unsigned int num,
+			uint64_t *desc, uint64_t *avail, uint64_t *used)
+{
+	*desc = 16ull * num;
+	*avail = 6 + 2ull * num;
+	*used = 6 + 8ull * num;
+	if (s->features & (1ull << VIRTIO_F_RING_PACKED)) {
+		*avail = 4;
+		*used = 4;
+	}
+}
+
+/* The front end's addresses as the kernel wants them; all of it must be ours. */
+static int queue_translate(const struct session *s, const struct queue *queue,
+			   struct vhost_vring_addr *addr)
+{
+	uint64_t desc, avail, used;
+
+	queue_sizes(s, queue->num, &desc, &avail, &used);
+	*addr = queue->addr;
+	addr->desc_user_addr = memory_translate(&s->memory,
+						addr->desc_user_addr, desc);
+	addr->avail_user_addr = memory_translate(&s->memory,
+						 addr->avail_user_addr, avail);
+	addr->used_user_addr = memory_translate(&s->memory,
+						addr->used_user_addr, used);
+	if (!addr->desc_user_addr || !addr->avail_user_addr ||
+	    !addr->used_user_addr)
+		return -EFAULT;
+	if (addr->flags & (1 << VHOST_VRING_F_LOG) &&
+	    (!memory_has(&s->memory, addr->log_guest_addr, used) ||
+	     !log_covers(s, addr->log_guest_addr + used)))
+		return -EFAULT;
+	return 0;
+}
+
+static int queue_set_addr(struct session *s, struct queue *queue)
+{
+	struct vhost_vring_addr addr;
+	int ret;
+
+	ret = queue_translate(s, queue, &addr);
+	return ret ?: device_ioctl(s, VHOST_SET_VRING_ADDR, &addr);
+}
+
+static int queue_run(struct session *s, unsigned int index, bool run)
+{
+	struct vhost_vring_state state = { .index = index, .num = run };
+	struct queue *queue = &s->queues[index];
+	int ret = 0;
+
+	if (queue->running == run)
+		return 0;
+	if (run)
+		ret = queue->has_addr ? queue_set_addr(s, queue) : -EFAULT;
+	ret = ret ?: device_ioctl(s, KHX_BLK_RUN_VRING, &state);
+	if (ret)
+		log_error("queue %u does not %s: %s", index,
+			  run ? "start" : "stop", strerror(-ret));
+	else
+		queue->running = run;
+	return ret;
+}
+
+/* Kick and enable come in any order, more than once, and even too late. */
+static int queue_update(struct session *s, unsigned int index)
+{
+	struct queue *queue = &s->queues[index];
+
+	return queue_run(s, index, queue->kicked && queue->enabled);
+}
+
+/* The messages, in the order of their numbers. */
+
+static int get_info(struct session *s, struct khx_blk_config *info)
+{
+	return device_ioctl(s, KHX_BLK_GET_CONFIG, info);
+}
+
+static int on_get_features(struct session *s, struct message *m)
+{
+	struct khx_blk_config info;
+	uint64_t features;
+	int ret;
+
+	ret = get_info(s, &info) ?:
+	      device_ioctl(s, VHOST_GET_FEATURES, &features);
+	if (ret)
+		return ret;
+	features &= info.features | ~TYPE_FEATURES;
+	return reply_u64(s, m, features | 1ull << F_PROTOCOL_FEATURES);
+}
+
+static int on_set_features(struct session *s, struct message *m)
+{
+	uint64_t features = m->payload.u64 & ~(1ull << F_PROTOCOL_FEATURES);
+	int ret;
+
+	if (features & (1ull << VHOST_F_LOG_ALL) &&
+	    !log_covers(s, memory_end(&s->memory)))
+		return -EINVAL;
+	ret = device_ioctl(s, VHOST_SET_FEATURES, &features);
+	if (!ret)
+		s->features = features;
+	return ret;
+}
+
+/* The device is ours already; it is the front end's from now on. */
+static int on_owner(struct session *s, struct message *m)
+{
+	(void)s;
+	(void)m;
+	return DONE;
+}
+
+static int on_set_mem_table(struct session *s, struct message *m)
+{
+	struct message_memory *table = &m->payload.memory;
+	struct memory old = s->memory, new = {};
+	unsigned int i;
+	int ret = 0;
+
+	if (table->nregions > MAX_FDS || table->nregions != m->nfds)
+		return -EINVAL;
+	for (i = 0; i < table->nregions && !ret; i++)
+		ret = memory_map_again(&new, &old, &table->regions[i],
+				       m->fds[i]);
+	if (!ret && log_is_on(s) && !log_covers(s, memory_end(&new)))
+		ret = -EINVAL;
+	ret = ret ?: memory_set_table(&new, s->disk->device);
+	if (ret) {
+		memory_release(&new, &old);
+		return ret;
+	}
+	s->memory = new;
+	memory_release(&old, &new);
+	return 0;
+}
+
+static int on_add_mem_reg(struct session *s, struct message *m)
+{
+	const struct message_region *region = &m->payload.slot.region;
+	struct memory old = s->memory;
+	int ret;
+
+	if (m->nfds != 1)
+		return -EINVAL;
+	ret = memory_map(&s->memory, region, m->fds[0]);
+	if (!ret && log_is_on(s) && !log_covers(s, memory_end(&s->memory)))
+		ret = -EINVAL;
+	ret = ret ?: memory_set_table(&s->memory, s->disk->device);
+	if (ret) {
+		memory_release(&s->memory, &old);
+		s->memory = old;
+	}
+	return ret;
+}
+
+static int on_rem_mem_reg(struct session *s, struct message *m)
+{
+	struct memory old = s->memory;
+	int ret;
+
+	ret = memory_remove(&s->memory, &m->payload.slot.region) ?:
+	      memory_set_table(&s->memory, s->disk->device);
+	/* Only now is the kernel done with the mapping. */
+	if (ret)
+		s->memory = old;
+	else
+		memory_release(&old, &s->memory);
+	return ret;
+}
+
+static void log_unmap(struct session *s)
+{
+	if (s->log)
+		munmap(s->log, s->log_map_size);
+	s->log = NULL;
+	s->log_size = 0;
+}
+
+/* The kernel must not log beyond what is mapped: see log_covers(). */
+static int on_set_log_base(struct session *s, struct message *m)
+{
+	const struct message_log *log = &m->payload.log;
+	uint64_t base, covered = log->size * 8 * LOG_PAGE;
+	uint8_t *map;
+	int ret;
+
+	if (m->nfds != 1 || !log->size || log->size > 1ull << 40 ||
+	    log->offset > 1ull << 40 ||
+	    (log_is_on(s) && memory_end(&s->memory) > covered))
+		return -EINVAL;
+	map = mmap(NULL, log->size + log->offset, PROT_READ | PROT_WRITE,
+		   MAP_SHARED, m->fds[0], 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	base = (uintptr_t)map + log->offset;
+	ret = device_ioctl(s, VHOST_SET_LOG_BASE, &base);
+	if (ret) {
+		munmap(map, log->size + log->offset);
+		return ret;
+	}
+	log_unmap(s);
+	s->log = map;
+	s->log_map_size = log->size + log->offset;
+	s->log_size = log->size;
+	return reply(s, m, 0);
+}
+
+static int on_set_vring_num(struct session *s, struct message *m)
+{
+	struct queue *queue = get_queue(s, m->payload.state.index);
+	int ret;
+
+	if (!queue || m->payload.state.num > s->disk->queue_size)
+		return -EINVAL;
+	ret = device_ioctl(s, VHOST_SET_VRING_NUM, &m->payload.state);
+	if (!ret)
+		queue->num = m->payload.state.num;
+	return ret;
+}
+
+static int on_set_vring_addr(struct session *s, struct message *m)
+{
+	struct queue *queue = get_queue(s, m->payload.addr.index);
+	struct vhost_vring_addr old;
+	int ret = 0;
+
+	if (!queue)
+		return -EINVAL;
+	old = queue->addr;
+	queue->addr = m->payload.addr;
+	queue->has_addr = true;
+	/* Of a running one only the logging changes; others when they start. */
+	if (queue->running)
+		ret = queue_set_addr(s, queue);
+	if (ret)
+		queue->addr = old;
+	return ret;
+}
+
+static int on_set_vring_base(struct session *s, struct message *m)
+{
+	if (!get_queue(s, m->payload.state.index))
+		return -EINVAL;
+	return device_ioctl(s, VHOST_SET_VRING_BASE, &m->payload.state);
+}
+
+/* Ends the virtqueue, whatever else comes, until it is kicked anew. */
+static int on_get_vring_base(struct session *s, struct message *m)
+{
+	uint32_t index = m->payload.state.index;
+	struct queue *queue = get_queue(s, index);
+	int ret;
+
+	if (!queue)
+		return -EINVAL;
+	queue->kicked = false;
+	ret = queue_run(s, index, false) ?:
+	      device_ioctl(s, VHOST_GET_VRING_BASE, &m->payload.state);
+	return ret ?: reply(s, m, sizeof(m->payload.state));
+}
+
+static int set_vring_file(struct session *s, struct message *m,
+			  unsigned long command)
+{
+	struct vhost_vring_file file = {
+		.index = m->payload.u64 & VRING_INDEX_MASK,
+		.fd = VHOST_FILE_UNBIND,
+	};
+
+	if (!get_queue(s, file.index))
+		return -EINVAL;
+	if (!(m->payload.u64 & VRING_NO_FD)) {
+		if (m->nfds != 1)
+			return -EINVAL;
+		file.fd = m->fds[0];
+	}
+	return device_ioctl(s, command, &file);
+}
+
+static int on_set_vring_kick(struct session *s, struct message *m)
+{
+	uint32_t index = m->payload.u64 & VRING_INDEX_MASK;
+	int ret;
+
+	ret = set_vring_file(s, m, VHOST_SET_VRING_KICK);
+	if (ret)
+		return ret;
+	s->queues[index].kicked = true;
+	return queue_update(s, index);
+}
+
+static int on_set_vring_call(struct session *s, struct message *m)
+{
+	return set_vring_file(s, m, VHOST_SET_VRING_CALL);
+}
+
+static int on_set_vring_err(struct session *s, struct message *m)
+{
+	return set_vring_file(s, m, VHOST_SET_VRING_ERR);
+}
+
+static int on_set_vring_enable(struct session *s, struct message *m)
+{
+	struct queue *queue = get_queue(s, m->payload.state.index);
+
+	if (!queue || m->payload.state.num > 1)
+		return -EINVAL;
+	queue->enabled = m->payload.state.num;
+	return queue_update(s, m->payload.state.index);
+}
+
+static int on_get_protocol_features(struct session *s, struct message *m)
+{
+	return reply_u64(s, m, PROTOCOL_FEATURES);
+}
+
+static int on_set_protocol_features(struct session *s, struct message *m)
+{
+	if (m->payload.u64 & ~PROTOCOL_FEATURES)
+		return -EINVAL;
+	s->protocol = m->payload.u64;
+	return DONE;
+}
+
+static int on_get_queue_num(struct session *s, struct message *m)
+{
+	return reply_u64(s, m, s->disk->queues);
+}
+
+static int on_get_max_mem_slots(struct session *s, struct message *m)
+{
+	return reply_u64(s, m, MEMORY_SLOTS);
+}
+
+static int on_set_backend_req_fd(struct session *s, struct message *m)
+{
+	int fd = message_take_fd(m, 0);
+
+	if (fd < 0)
+		return -EINVAL;
+	if (s->backend_socket >= 0)
+		close(s->backend_socket);
+	s->backend_socket = fd;
+	return DONE;
+}
+
+static int on_get_config(struct session *s, struct message *m)
+{
+	struct message_config *config = &m->payload.config;
+	struct virtio_blk_config blk;
+	struct khx_blk_config info;
+	uint8_t data[MAX_CONFIG] = {};
+
+	if (config->offset > MAX_CONFIG ||
+	    config->size > MAX_CONFIG - config->offset)
+		return -EINVAL;
+	if (get_info(s, &info))
+		return -ENODEV;
+	memcpy(data, info.config, sizeof(info.config));
+	memcpy(&blk, data, sizeof(blk));
+	blk.num_queues = s->disk->queues;
+	memcpy(data, &blk, sizeof(blk));
+	s->capacity = blk.capacity;
+
+	memcpy(config->data, data + config->offset, config->size);
+	return reply(s, m, offsetof(struct message_config, data) +
+			   config->size);
+}
+
+/* The cache mode is all that a driver may write. */
+static int on_set_config(struct session *s, struct message *m)
+{
+	const struct message_config *config = &m->payload.config;
+	uint32_t wce = config->data[0];
+
+	if (config->offset != offsetof(struct virtio_blk_config, wce) ||
+	    config->size != 1)
+		return -EINVAL;
+	return device_ioctl(s, KHX_BLK_SET_WCE, &wce);
+}
+
+#define ANY_SIZE	UINT32_MAX
+#define U64		sizeof(uint64_t)
+#define STATE		sizeof(struct vhost_vring_state)
+
+static const struct {
+	const char *name;
+	int (*handle)(struct session *s, struct message *m);
+	uint32_t size;
+	bool replies;		/* by itself: an error has to be told so, too */
+} requests[MSG_REQUESTS] = {
+	[MSG_GET_FEATURES] = { "GET_FEATURES", on_get_features, 0, true },
+	[MSG_SET_FEATURES] = { "SET_FEATURES", on_set_features, U64 },
+	[MSG_SET_OWNER] = { "SET_OWNER", on_owner, 0 },
+	[MSG_RESET_OWNER] = { "RESET_OWNER", on_owner, 0 },
+	[MSG_SET_MEM_TABLE] = { "SET_MEM_TABLE", on_set_mem_table, ANY_SIZE },
+	[MSG_SET_LOG_BASE] = { "SET_LOG_BASE", on_set_log_base,
+			       sizeof(struct message_log), true },
+	[MSG_SET_VRING_NUM] = { "SET_VRING_NUM", on_set_vring_num, STATE },
+	[MSG_SET_VRING_ADDR] = { "SET_VRING_ADDR", on_set_vring_addr,
+				 sizeof(struct vhost_vring_addr) },
+	[MSG_SET_VRING_BASE] = { "SET_VRING_BASE", on_set_vring_base, STATE },
+	[MSG_GET_VRING_BASE] = { "GET_VRING_BASE", on_get_vring_base, STATE,
+				 true },
+	[MSG_SET_VRING_KICK] = { "SET_VRING_KICK", on_set_vring_kick, U64 },
+	[MSG_SET_VRING_CALL] = { "SET_VRING_CALL", on_set_vring_call, U64 },
+	[MSG_SET_VRING_ERR] = { "SET_VRING_ERR", on_set_vring_err, U64 },
+	[MSG_GET_PROTOCOL_FEATURES] = { "GET_PROTOCOL_FEATURES",
+					on_get_protocol_features, 0, true },
+	[MSG_SET_PROTOCOL_FEATURES] = { "SET_PROTOCOL_FEATURES",
+					on_set_protocol_features, U64 },
+	[MSG_GET_QUEUE_NUM] = { "GET_QUEUE_NUM", on_get_queue_num, 0, true },
+	[MSG_SET_VRING_ENABLE] = { "SET_VRING_ENABLE", on_set_vring_enable,
+				   STATE },
+	[MSG_SET_BACKEND_REQ_FD] = { "SET_BACKEND_REQ_FD",
+				     on_set_backend_req_fd, ANY_SIZE },
+	[MSG_GET_CONFIG] = { "GET_CONFIG", on_get_config, ANY_SIZE, true },
+	[MSG_SET_CONFIG] = { "SET_CONFIG", on_set_config, ANY_SIZE },
+	[MSG_GET_MAX_MEM_SLOTS] = { "GET_MAX_MEM_SLOTS", on_get_max_mem_slots,
+				    0, true },
+	[MSG_ADD_MEM_REG] = { "ADD_MEM_REG", on_add_mem_reg,
+			      sizeof(struct message_slot) },
+	[MSG_REM_MEM_REG] = { "REM_MEM_REG", on_rem_mem_reg,
+			      sizeof(struct message_slot) },
+};
+
+/* Returns whether the session goes on. */
+static bool session_handle(struct session *s, struct message *m)
+{
+	uint32_t request = m->header.request;
+	bool wants_ack = m->header.flags & MSG_NEED_REPLY &&
+			 s->protocol & (1ull << PROTOCOL_F_REPLY_ACK);
+	int ret = -EOPNOTSUPP;
+
+	if (request < MSG_REQUESTS && requests[request].handle) {
+		ret = -EINVAL;
+		if (requests[request].size == ANY_SIZE ||
+		    requests[request].size == m->header.size)
+			ret = requests[request].handle(s, m);
+	}
+	message_close_fds(m);
+	if (ret > 0)
+		return ret == REPLIED;
+	if (ret < 0) {
+		log_error("%s (%u): %s",
+			  request < MSG_REQUESTS && requests[request].name ?
+			  requests[request].name : "unknown request", request,
+			  strerror(-ret));
+		/* It waits for an answer that we do not have. */
+		if (request < MSG_REQUESTS && requests[request].replies)
+			return false;
+	}
+	return !wants_ack || reply_u64(s, m, ret != 0) == REPLIED;
+}
+
+/* Tell the front end of another size, if it is one and wants to know. */
+static bool session_check_capacity(struct session *s)
+{
+	struct virtio_blk_config blk;
+	struct khx_blk_config info;
+
+	disk_drain_changes(s->disk);
+	if (s->backend_socket < 0 || get_info(s, &info))
+		return true;
+	memcpy(&blk, info.config, sizeof(info.config) < sizeof(blk) ?
+	       sizeof(info.config) : sizeof(blk));
+	if (blk.capacity == s->capacity)
+		return true;
+	s->capacity = blk.capacity;
+	return !message_send_backend(s->backend_socket,
+				     BACKEND_MSG_CONFIG_CHANGE);
+}
+
+static void session_loop(struct session *s)
+{
+	struct pollfd fds[] = {
+		{ .fd = s->socket, .events = POLLIN },
+		{ .fd = s->disk->changes, .events = POLLIN },
+		{ .fd = s->disk->event, .events = POLLIN },
+	};
+	static __thread struct message message;
+
+	for (;;) {
+		if (poll(fds, 3, -1) < 0 && errno != EINTR)
+			return;
+		if ((fds[1].revents || fds[2].revents) &&
+		    !session_check_capacity(s))
+			return;
+		if (fds[0].revents &&
+		    (message_receive(s->socket, &message) ||
+		     !session_handle(s, &message)))
+			return;
+	}
+}
+
+void session_run(struct disk *disk, int socket)
+{
+	struct session s = {
+		.disk = disk,
+		.socket = socket,
+		.backend_socket = -1,
+	};
+
+	if (!disk_attach(disk)) {
+		session_loop(&s);
+		/* The mappings only after the kernel is done with them. */
+		disk_detach(disk);
+	}
+	memory_release(&s.memory, NULL);
+	log_unmap(&s);
+	if (s.backend_socket >= 0)
+		close(s.backend_socket);
+	close(socket);
+}
