@@ -43,7 +43,8 @@ static void khx_blk_file_moved(struct khx_blk_request *req, long ret)
 		req->moved += ret;
 	if (ret > 0 && req->moved == req->len)
 		khx_blk_request_done(req, 0);
-	else if (ret > 0 || ret == -EAGAIN)
+	else if (ret > 0 ||
+		 (ret == -EAGAIN && req->iocb.ki_flags & IOCB_NOWAIT))
 		khx_blk_backend_punt(req);
 	else
 		/* 0: the file was cut off. */
@@ -156,9 +157,6 @@ static void khx_blk_file_work_move(struct khx_blk_request *req)
 		kiocb_start_write(&req->iocb);
 	}
 	ret = khx_blk_file_move(req, 0);
-	/* It was allowed to wait. */
-	if (ret == -EAGAIN)
-		ret = -EIO;
 	if (ret != -EIOCBQUEUED)
 		khx_blk_file_moved(req, ret);
 }
