@@ -1,0 +1,33 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# khx-vhost-user between front ends, good and bad, and the kernel.
+
+. "$(dirname "$0")/../lib/tap.sh"
+. "$(dirname "$0")/lib.sh"
+blk_need
+PATH=$PATH:${KHX_TOP:-../..}/build/tools
+tap_need khx-vhost-user
+
+tap_plan 7
+blk_null_blk nullb-khx || tap_bail "no null_blk"
+khx-vhost-user --socket "$blk_dir/sock" --blk /dev/nullb-khx 2> "$blk_dir/log" &
+daemon=$!
+blk_later "kill $daemon"
+tap_run "it listens" tap_wait 10 test -S "$blk_dir/sock"
+blk_tap "front ends" bridge "$blk_dir/sock"
+tap_run "it is alive" kill -0 $daemon
+tap_is "$(awk '/^CapEff/ { print $2 }' /proc/$daemon/status)" 0000000000000000 \
+	"it has no capabilities"
+tap_is "$(awk '/^Seccomp:/ { print $2 }' /proc/$daemon/status)" 2 \
+	"it has a system call filter"
+blk_file "$blk_dir/file" 16
+khx-vhost-user --socket "$blk_dir/sock2" --blk "$blk_path" 2> /dev/null &
+second=$!
+blk_later "kill $second"
+tap_wait 10 test -S "$blk_dir/sock2"
+tap_fails "a file that is in use is refused" \
+	timeout 5 khx-vhost-user --socket "$blk_dir/sock3" --blk "$blk_path"
+kill $daemon $second
+tap_run "it ends" tap_wait 5 eval "! kill -0 $daemon"
+sed 's/^/# log: /' "$blk_dir/log" | head -n 20
+tap_exit

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A vhost-user-blk front end without a guest: enough of the protocol to bring
+ * one virtqueue up on any back end, and requests on it.
+ */
+#ifndef KHX_SELFTESTS_BLK_FRONT_END_H
+#define KHX_SELFTESTS_BLK_FRONT_END_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <linux/virtio_blk.h>
+
+#include "vring.h"
+
+#define FRONT_GPA	0x40000000ull
+#define FRONT_MEMORY	(32u << 20)
+#define FRONT_DATA	(1u << 20)
+#define FRONT_RING	128
+
+struct front_request {
+	uint64_t sector;
+	uint32_t type;
+	uint32_t index;		/* 0 to FRONT_RING - 1: whose buffers it uses */
+	bool done;
+};
+
+struct front_end {
+	int socket;
+	int memfd;
+	uint8_t *memory;
+	int kick;
+	int call;
+	uint64_t features;
+	struct virtio_blk_config config;
+	struct vring_driver ring;
+};
+
+/* 0 or -1, with a line on stderr. */
+int front_connect(struct front_end *front, const char *path);
+int front_start(struct front_end *front);
+int front_stop(struct front_end *front, uint32_t *base);
+void front_close(struct front_end *front);
+
+/* A message with nothing special about it, for broken ones, too. */
+int front_send(struct front_end *front, uint32_t request, uint32_t flags,
+	       const void *payload, uint32_t size, const int *fds, int nfds);
+int front_receive(struct front_end *front, void *payload, uint32_t size);
+
+uint8_t *front_data(struct front_end *front, uint32_t index);
+int front_submit(struct front_end *front, struct front_request *req,
+		 uint32_t len);
+void front_kick(struct front_end *front);
+int front_reap(struct front_end *front, struct front_request **done,
+	       int max);
+/* Wait for an interrupt; false after @ms. */
+bool front_wait(struct front_end *front, int ms);
+uint8_t front_status(struct front_end *front, uint32_t index);
+
+#endif
