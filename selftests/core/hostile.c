@@ -493,8 +493,8 @@ static void test_storms(uint64_t features)
 	test_storm("random descriptors", features, thread_scribble, NULL);
 	test_storm("random descriptors and memory tables", features,
 		   thread_scribble, thread_memory);
-	test_storm("rings that come and go", features, thread_protect,
-		   thread_scribble);
+	test_storm("rings and backends that come and go", features,
+		   thread_protect, thread_backend);
 	test_storm("rings and memory tables that come and go", features,
 		   thread_protect, thread_memory);
 	test_storm("restarts on random descriptors", features,

@@ -189,6 +189,12 @@ struct ioctl_case {
 
 static struct ioctl_case now;
 static unsigned int nr_cases;
+/* Why mainline answers otherwise, where several cases share the reason. */
+static const char index_first[] =
+	"mainline reads the index of a ring before it looks at the command";
+static const char no_log[] =
+	"mainline takes address 0 for a log, and fails when it writes there";
+
 static bool counting, is_mainline;
 
 static bool case_begin(const struct ioctl_case *this)
@@ -254,10 +260,10 @@ static void test_owner(void)
 	     do_ioctl(_IO(VHOST_VIRTIO, 0x7b), NULL));
 
 	CASE(OWNED, "SET_OWNER again", EBUSY, do_ioctl(VHOST_SET_OWNER, NULL));
-	CASE(OWNED, "an unknown command", ENOTTY,
-	     do_ioctl(_IO(VHOST_VIRTIO, 0x7b), NULL));
-	CASE(OWNED, "an ioctl of another driver", ENOTTY,
-	     do_ioctl(_IO('t', 1), NULL));
+	CASE_DIFF(OWNED, "an unknown command", ENOTTY, EFAULT, index_first,
+		  do_ioctl(_IO(VHOST_VIRTIO, 0x7b), NULL));
+	CASE_DIFF(OWNED, "an ioctl of another driver", ENOTTY, EFAULT,
+		  index_first, do_ioctl(_IO('t', 1), NULL));
 	CASE(OWNED, "RESET_OWNER", 0, do_ioctl(VHOST_RESET_OWNER, NULL));
 	CASE(OWNED, "RESET_OWNER twice", EPERM,
 	     do_ioctl(VHOST_RESET_OWNER, NULL) ?:
@@ -282,8 +288,9 @@ static void test_features(void)
 		  with_u64(VHOST_SET_FEATURES, 0));
 	CASE(RUNNING, "SET_FEATURES, the same", 0,
 	     with_u64(VHOST_SET_FEATURES, FEATURES));
-	CASE(RUNNING, "SET_FEATURES, LOG_ALL without a log", EFAULT,
-	     with_u64(VHOST_SET_FEATURES, FEATURES | VDEV_F(VHOST_F_LOG_ALL)));
+	CASE_DIFF(RUNNING, "SET_FEATURES, LOG_ALL without a log", EFAULT, 0,
+		  no_log, with_u64(VHOST_SET_FEATURES,
+				   FEATURES | VDEV_F(VHOST_F_LOG_ALL)));
 	CASE(OWNED, "SET_BACKEND_FEATURES, bad pointer", EFAULT,
 	     do_ioctl(VHOST_SET_BACKEND_FEATURES, BAD_POINTER));
 	CASE(OWNED, "SET_BACKEND_FEATURES, not offered", EOPNOTSUPP,
@@ -404,8 +411,8 @@ static void test_addr(void)
 	CASE(RUNNING, "SET_VRING_ADDR, an address nobody has",
 	     is_mainline ? EINVAL : EBUSY,
 	     with_addr(0, noncanonical, 0, 0, 0));
-	CASE(RUNNING, "SET_VRING_ADDR, log without a log", EINVAL,
-	     with_addr(1, 0, 0, 0, 0));
+	CASE_DIFF(RUNNING, "SET_VRING_ADDR, log without a log", EINVAL, 0,
+		  no_log, with_addr(1, 0, 0, 0, 0));
 	CASE(RUNNING, "SET_VRING_ADDR, as it is", 0, with_addr(0, 0, 0, 0, 0));
 }
 
@@ -450,17 +457,17 @@ static void test_workers(void)
 {
 	const char *newer = "newer than 6.1";
 
-	CASE_DIFF(OWNED, "NEW_WORKER, bad pointer", EFAULT, NOT_IN_6_1, newer,
+	CASE_DIFF(OWNED, "NEW_WORKER, bad pointer", EFAULT, EFAULT, newer,
 		  do_ioctl(VHOST_NEW_WORKER, BAD_POINTER));
-	CASE_DIFF(OWNED, "FREE_WORKER, none", ENODEV, NOT_IN_6_1, newer,
+	CASE_DIFF(OWNED, "FREE_WORKER, none", ENODEV, ENOBUFS, newer,
 		  with_worker(VHOST_FREE_WORKER, 99, 0));
 	CASE_DIFF(OWNED, "FREE_WORKER, in use", EBUSY, NOT_IN_6_1, newer,
 		  with_worker(VHOST_FREE_WORKER, 0, 0));
 	CASE_DIFF(OWNED, "ATTACH_VRING_WORKER, none", ENODEV, NOT_IN_6_1,
 		  newer, with_worker(VHOST_ATTACH_VRING_WORKER, 0, 99));
-	CASE_DIFF(OWNED, "ATTACH_VRING_WORKER, ring 2", ENOBUFS, NOT_IN_6_1,
+	CASE_DIFF(OWNED, "ATTACH_VRING_WORKER, ring 2", ENOBUFS, ENOBUFS,
 		  newer, with_worker(VHOST_ATTACH_VRING_WORKER, 2, 0));
-	CASE_DIFF(OWNED, "GET_VRING_WORKER, ring 2", ENOBUFS, NOT_IN_6_1,
+	CASE_DIFF(OWNED, "GET_VRING_WORKER, ring 2", ENOBUFS, ENOBUFS,
 		  newer, with_worker(VHOST_GET_VRING_WORKER, 2, 0));
 	CASE_DIFF(RUNNING, "GET_VRING_WORKER", 0, NOT_IN_6_1, newer,
 		  with_worker(VHOST_GET_VRING_WORKER, 1, 0));
