@@ -6,7 +6,7 @@
 . "$(dirname "$0")/../lib/tap.sh"
 
 [ -d /sys/kernel/khx_merge ] || tap_skip_all "khx_merge is not loaded"
-khx=$(dirname "$0")/../../tools/khx/khx
+khx=$(dirname "$0")/../../build/tools/khx
 [ -x "$khx" ] || khx=$(command -v khx) || tap_skip_all "no khx"
 
 sysfs=/sys/kernel/khx_merge
