@@ -15,7 +15,9 @@
 /**
  * struct tapdev - a tap interface with one queue
  * @fd: its queue, for the device
- * @packet: a packet socket on the interface, for our ethertype
+ * @packet: a packet socket on the interface, for our ethertype. Through the
+ *          queueing discipline: with PACKET_QDISC_BYPASS, Linux 6.1 divides
+ *          by zero when the tap is closed meanwhile (packet_direct_xmit)
  * @name: of the interface
  * @ifindex: its index
  */

@@ -20,13 +20,14 @@ declare -A net_fds
 net_server=
 
 # The guests' image with our `stream` in it: the kernel unpacks one archive
-# after the other.
+# after the other, if each starts at a multiple of four bytes.
 net_guest_image() {
 	local dir=$GUEST_DIR/image
 	mkdir -p "$dir/usr/bin"
 	cp "$(command -v stream)" "$dir/usr/bin/"
-	(cd "$dir" && find usr | cpio -o -H newc --quiet) |
-		cat "$KHX_GUEST/initramfs" - > "$dir/initramfs"
+	cp "$KHX_GUEST/initramfs" "$dir/initramfs"
+	truncate -s %4 "$dir/initramfs"
+	(cd "$dir" && find usr | cpio -o -H newc --quiet) >> "$dir/initramfs"
 	ln -s "$KHX_GUEST/vmlinuz" "$dir/vmlinuz"
 	KHX_GUEST=$dir
 }
