@@ -10,7 +10,7 @@ export OUTPUT=${OUTPUT:-$PWD}
 export PATH=$OUTPUT:$PATH
 export KHX_LIB=$lib
 
-# timeout_of TEST
+# timeout_of TEST: in seconds; times KHX_TIME_SCALE, for slow machines.
 timeout_of() {
 	cat settings 2>/dev/null | awk -F= -v test="$1" '
 	BEGIN { limit = 120 }
@@ -48,7 +48,7 @@ run_one() {
 	local test=$2 limit status program output=$work/output.$1
 	program=./$test
 	[ -x "$program" ] || program=$OUTPUT/$test
-	limit=$(timeout_of "$test")
+	limit=$(($(timeout_of "$test") * ${KHX_TIME_SCALE:-1}))
 	echo "# $area: $test"
 	log_mark "$area: $test"
 	: > "$output"

@@ -11,7 +11,8 @@ apt_private_config() {
 	[ -s "$dir/ready" ] && return
 	uri=$(apt-get indextargets --format '$(SITE)|$(RELEASE)|$(ORIGIN)' 2>/dev/null |
 		awk -F'|' '$3 == "Debian" && $2 == "bookworm" { print $1; exit }')
-	uri=${uri:-http://deb.debian.org/debian}
+	[ -n "$uri" ] || die "apt knows no mirror of Debian bookworm:" \
+		"run apt-get update, or use --kernel local"
 	keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 	rm -rf "$dir"
 	mkdir -p "$dir"/{none.d,lists/partial,cache/archives/partial}
