@@ -142,9 +142,12 @@ private() {
 
 monitored_end() {
 	khx -j exits monitor > "$work/events" &
+	local monitor=$! status=0
 	sleep 0.5
 	kill -9 $guest
-	tap_wait 10 event vm-del
+	tap_wait 10 event vm-del || status=$?
+	kill $monitor
+	return $status
 }
 
 tap_plan 18

@@ -192,6 +192,7 @@ static struct json_object *guest_of(struct json_object *guests,
 	out_str(guest, "guest", name);
 	out_u64(guest, "vcpus", 0);
 	json_object_object_add(guest, "seconds", json_object_new_double(0));
+	array_member(guest, "reasons");
 	json_object_array_add(guests, guest);
 	return guest;
 }
