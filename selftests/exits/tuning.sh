@@ -1,15 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# exits-tuning.sh: the three cases of Documentation/exits-tuning.rst on real
-# guests in a test host, with what khx exits shows before and after each step.
+# tuning.sh: the three cases of Documentation/exits-tuning.rst on real guests in
+# a test host, with what khx exits shows before and after each step. Not a test:
+# it prints figures and judges nothing.
 #
 # Times are those of an emulated processor: compare counts, and times with each
-# other, not with those of a real machine. `exits-tuning.sh inside` is what the
+# other, not with those of a real machine. `tuning.sh inside` is what the
 # test host runs.
 
 set -uo pipefail
-cd "$(dirname "$0")/../exits" || exit
+cd "$(dirname "$0")" || exit
 
 inside() {
 	. ../lib/tap.sh
@@ -93,5 +94,5 @@ halts() {
 if [ "${1:-}" = inside ]; then
 	inside
 else
-	make -s -C ../../tools && ../vm/run --timeout 500 "$PWD/../bench/exits-tuning.sh" inside
+	make -s -C ../../tools && ../vm/run --timeout 500 "$PWD/tuning.sh" inside
 fi
