@@ -99,6 +99,7 @@ claims() {
 	tap_ok $? "$name: testpmd ends in order"
 }
 
+[ "$(nproc)" -ge 2 ] || tap_skip_all "testpmd polls on a processor of its own"
 tap_need_root
 tap_need ip ping dpdk-testpmd
 [ -c "$DEVICE" ] || tap_skip_all "no $DEVICE"
