@@ -48,11 +48,11 @@
 
 /*
  * What one run may take before the queue goes behind the other work of its
- * worker: requests, bytes (pinning a MiB costs as much as dozens of small
+ * worker: requests, KiB (pinning a MiB costs as much as dozens of small
  * requests), and descriptors, for drivers that cut requests into slivers.
  */
 #define KHX_BLK_WEIGHT_REQUESTS	256
-#define KHX_BLK_WEIGHT_BYTES	SZ_8M
+#define KHX_BLK_WEIGHT_KIB	SZ_8K
 #define KHX_BLK_WEIGHT_DESCS	8192
 
 /* Publish what is finished. */
@@ -95,7 +95,12 @@ void khx_blk_queue_retire(struct khx_blk_queue *queue,
 		wake_up_all(&queue->drained);
 }
 
-/* The user address of a guest-physical range, NULL if there is none now. */
+/*
+ * The user address of a guest-physical range. What the guest no longer has
+ * gets one that no access succeeds at, wherever it begins in the segment:
+ * segments are shorter than 4 GiB, and there is no user memory behind
+ * TASK_SIZE_MAX. NULL would not do: with an offset, it is the owner's memory.
+ */
 static void __user *khx_blk_queue_translate(struct khx_blk_queue *queue,
 					    u64 gpa, size_t len)
 {
@@ -103,7 +108,7 @@ static void __user *khx_blk_queue_translate(struct khx_blk_queue *queue,
 
 	region = khx_memory_find(queue->memory, gpa);
 	if (!region || len > region->size - (gpa - region->gpa))
-		return NULL;
+		return (void __user *)TASK_SIZE_MAX;
 	return (void __user *)(unsigned long)
 	       (region->uaddr + (gpa - region->gpa));
 }
@@ -170,14 +175,18 @@ static void khx_blk_queue_done_work(struct khx_work *work)
 
 /*
  * The same without a worker. The mm is there as long as something is in
- * flight: the device lets go of it after it has stopped all queues.
+ * flight: the device lets go of it after it has stopped all queues. Whoever
+ * queued us may have been so late that nothing is, and then it is not.
  */
 static void khx_blk_queue_orphan_work(struct work_struct *work)
 {
 	struct khx_blk_queue *queue = container_of(work, struct khx_blk_queue,
 						   orphan_work);
-	struct mm_struct *mm = queue->vq.dev->mm;
+	struct mm_struct *mm;
 
+	if (llist_empty(&queue->done))
+		return;
+	mm = queue->vq.dev->mm;
 	kthread_use_mm(mm);
 	khx_blk_queue_done_work(&queue->done_work);
 	kthread_unuse_mm(mm);
@@ -237,9 +246,11 @@ static bool khx_blk_queue_start_batch(struct khx_blk_queue *queue,
 static void khx_blk_queue_poll(struct khx_blk_queue *queue)
 {
 	struct khx_virtqueue *vq = &queue->vq;
-	u64 descs_end = vq->stats.descs + KHX_BLK_WEIGHT_DESCS;
-	u64 bytes_end = vq->stats.bytes + KHX_BLK_WEIGHT_BYTES;
-	int weight = KHX_BLK_WEIGHT_REQUESTS, n;
+	u64 descs_end = vq->stats.descs +
+			khx_virtqueue_share(vq, KHX_BLK_WEIGHT_DESCS);
+	u64 bytes_end = vq->stats.bytes +
+			khx_virtqueue_share(vq, KHX_BLK_WEIGHT_KIB) * 1024ull;
+	int weight = khx_virtqueue_share(vq, KHX_BLK_WEIGHT_REQUESTS), n;
 
 	khx_virtqueue_disable_notify(vq);
 	for (;;) {
