@@ -104,7 +104,8 @@ struct khx_blk_backend *khx_blk_backend_create(int fd, u32 flags)
 	be->file = fget(fd);
 	if (!be->file)
 		goto err_file;
-	be->direct = flags & KHX_BLK_F_DIRECT;
+	be->direct = flags & KHX_BLK_F_DIRECT ||
+		     be->file->f_flags & O_DIRECT;
 	be->readonly = flags & KHX_BLK_F_READONLY ||
 		       !(be->file->f_mode & FMODE_WRITE);
 

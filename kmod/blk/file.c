@@ -68,6 +68,8 @@ static void khx_blk_file_init_iocb(struct khx_blk_request *req, int flags)
 
 	init_sync_kiocb(iocb, be->file);
 	iocb->ki_pos = req->pos + req->moved;
+	/* O_APPEND and O_DIRECT can be set at any time; they are not for us. */
+	iocb->ki_flags &= IOCB_DSYNC | IOCB_SYNC;
 	iocb->ki_flags |= flags;
 	if (be->direct) {
 		iocb->ki_flags |= IOCB_DIRECT;
