@@ -221,12 +221,12 @@ int main(int argc, char **argv)
 	sandbox_drop_privileges(user);
 
 	pthread_mutex_lock(&ready);
-	for (i = 0; i < ndisks; i++) {
+	for (i = 1; i < ndisks; i++) {
 		ret = pthread_create(&thread, NULL, disk_thread, &disks[i]);
 		if (ret)
 			die("thread: %s", strerror(ret));
 	}
 	sandbox_filter_system_calls();
 	pthread_mutex_unlock(&ready);
-	pthread_exit(NULL);
+	disk_thread(&disks[0]);
 }

@@ -84,11 +84,18 @@ err:
 	return -1;
 }
 
-static int send_all(int socket, const void *data, size_t len)
+/* Header and payload are not neighbours: there is padding between them. */
+static int send_message(int socket, const struct message_header *header,
+			const void *payload)
 {
-	ssize_t n = send(socket, data, len, MSG_NOSIGNAL);
+	struct iovec iov[] = {
+		{ (void *)header, sizeof(*header) },
+		{ (void *)payload, header->size },
+	};
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+	ssize_t n = sendmsg(socket, &msg, MSG_NOSIGNAL);
 
-	if (n == (ssize_t)len)
+	if (n == (ssize_t)(sizeof(*header) + header->size))
 		return 0;
 	log_error("sending: %s", n < 0 ? strerror(errno) : "cut short");
 	return -1;
@@ -98,7 +105,7 @@ int message_reply(int socket, struct message *message, uint32_t size)
 {
 	message->header.flags = MSG_VERSION | MSG_REPLY;
 	message->header.size = size;
-	return send_all(socket, message, sizeof(message->header) + size);
+	return send_message(socket, &message->header, &message->payload);
 }
 
 int message_send_backend(int socket, uint32_t request)
@@ -108,7 +115,7 @@ int message_send_backend(int socket, uint32_t request)
 		.flags = MSG_VERSION,
 	};
 
-	return send_all(socket, &header, sizeof(header));
+	return send_message(socket, &header, NULL);
 }
 
 int message_take_fd(struct message *message, unsigned int i)

@@ -54,6 +54,7 @@ struct session {
 	int backend_socket;		/* for our own messages, or -1 */
 	uint64_t features;
 	uint64_t protocol;
+	bool has_enable;		/* virtqueues wait for being enabled */
 	uint64_t capacity;		/* that the front end knows */
 	struct memory memory;
 	uint8_t *log;
@@ -165,12 +166,16 @@ static int queue_run(struct session *s, unsigned int index, bool run)
 	return ret;
 }
 
-/* Kick and enable come in any order, more than once, and even too late. */
+/*
+ * Kick and enable come in any order, more than once, and even too late. A
+ * front end that knows no protocol features cannot enable, hence need not.
+ */
 static int queue_update(struct session *s, unsigned int index)
 {
 	struct queue *queue = &s->queues[index];
 
-	return queue_run(s, index, queue->kicked && queue->enabled);
+	return queue_run(s, index, queue->kicked &&
+			 (queue->enabled || !s->has_enable));
 }
 
 /* The messages, in the order of their numbers. */
@@ -203,9 +208,11 @@ static int on_set_features(struct session *s, struct message *m)
 	    !log_covers(s, memory_end(&s->memory)))
 		return -EINVAL;
 	ret = device_ioctl(s, VHOST_SET_FEATURES, &features);
-	if (!ret)
-		s->features = features;
-	return ret;
+	if (ret)
+		return ret;
+	s->features = features;
+	s->has_enable = m->payload.u64 & 1ull << F_PROTOCOL_FEATURES;
+	return 0;
 }
 
 /* The device is ours already; it is the front end's from now on. */
