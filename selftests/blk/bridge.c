@@ -2,6 +2,7 @@
 /*
  * bridge SOCKET: khx-vhost-user serves good front ends and survives bad ones.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <sys/time.h>
 
 #include <linux/vhost.h>
+#include <linux/virtio_config.h>
 
 #include "front-end.h"
 #include "tap.h"
@@ -23,9 +25,11 @@ static int io(struct front_end *front, uint32_t type, uint64_t sector)
 	if (front_submit(front, &req, 4096))
 		return -1;
 	front_kick(front);
-	while (!req.done)
-		if (!front_wait(front, 20000) || !front_reap(front, &done, 1))
+	while (!req.done) {
+		if (!front_wait(front, 20000))
 			return -1;
+		front_reap(front, &done, 1);
+	}
 	return front_status(front, 0);
 }
 
@@ -36,6 +40,13 @@ static bool session_works(uint32_t *base)
 
 	if (front_connect(&front, path) || front_start(&front))
 		return false;
+	if (!(front.features & (1ull << VIRTIO_F_VERSION_1)) ||
+	    !front.config.capacity) {
+		tap_diag("features %#llx, capacity %llu",
+			 (unsigned long long)front.features,
+			 (unsigned long long)front.config.capacity);
+		return false;
+	}
 	memset(front_data(&front, 0), 0x5a, 4096);
 	ok = !io(&front, VIRTIO_BLK_T_OUT, 16);
 	memset(front_data(&front, 0), 0, 4096);
@@ -57,7 +68,8 @@ static bool is_cut(struct front_end *front)
 
 	setsockopt(front->socket, SOL_SOCKET, SO_RCVTIMEO, &limit,
 		   sizeof(limit));
-	return recv(front->socket, &byte, 1, 0) == 0;
+	/* Reset, if it had not read all that we sent. */
+	return recv(front->socket, &byte, 1, 0) == 0 || errno == ECONNRESET;
 }
 
 static bool cut_for(uint32_t request, uint32_t flags, const void *payload,

@@ -92,6 +92,20 @@ void disk_remap(struct disk *disk)
 		tap_bail("mmap: %s", strerror(errno));
 }
 
+void disk_lose_memory(struct disk *disk)
+{
+	struct {
+		struct vhost_memory head;
+		struct vhost_memory_region region;
+	} table = {
+		.head.nregions = 1,
+		.region = { DISK_GPA, DISK_FIXED, (uintptr_t)disk->memory },
+	};
+
+	must(ioctl(disk->fd, VHOST_SET_MEM_TABLE, &table),
+	     "VHOST_SET_MEM_TABLE");
+}
+
 int disk_attach(struct disk *disk, const char *path, unsigned int flags,
 		bool readonly)
 {
@@ -129,6 +143,7 @@ static void set_up_queue(struct disk *disk, unsigned int i, unsigned int num,
 	queue->call = eventfd(0, EFD_NONBLOCK);
 	if (vring_open(&queue->ring, &layout))
 		tap_bail("vring_open");
+	queue->base = vring_base(&queue->ring);
 }
 
 int disk_start(struct disk *disk, unsigned int i)
@@ -136,7 +151,7 @@ int disk_start(struct disk *disk, unsigned int i)
 	struct disk_queue *queue = &disk->queues[i];
 	struct vring_layout *at = &queue->ring.at;
 	struct vhost_vring_state num = { i, at->num };
-	struct vhost_vring_state base = { i, vring_base(&queue->ring) };
+	struct vhost_vring_state base = { i, queue->base };
 	struct vhost_vring_state run = { i, 1 };
 	struct vhost_vring_addr addr = {
 		.index = i,
@@ -160,9 +175,13 @@ int disk_start(struct disk *disk, unsigned int i)
 
 int disk_stop(struct disk *disk, unsigned int i)
 {
-	struct vhost_vring_state run = { i, 0 };
+	struct vhost_vring_state run = { i, 0 }, base = { i, 0 };
 
-	return ioctl(disk->fd, KHX_BLK_RUN_VRING, &run) ? -errno : 0;
+	if (ioctl(disk->fd, KHX_BLK_RUN_VRING, &run) ||
+	    ioctl(disk->fd, VHOST_GET_VRING_BASE, &base))
+		return -errno;
+	disk->queues[i].base = base.num;
+	return 0;
 }
 
 void disk_run(struct disk *disk)

@@ -27,6 +27,7 @@ struct disk_queue {
 	void *memory;		/* rings and indirect tables */
 	uint8_t *tables;
 	unsigned int next_table;
+	unsigned int base;	/* where the device goes on */
 };
 
 struct disk {
@@ -73,6 +74,8 @@ static inline uint64_t disk_gpa(const struct disk *disk, const void *p)
 
 /* Put all memory but that of the rings elsewhere, while they run. */
 void disk_remap(struct disk *disk);
+/* Leave the guest nothing but the rings, while they run. */
+void disk_lose_memory(struct disk *disk);
 
 /*
  * One request, header and status taken from its own place in guest memory.

@@ -14,15 +14,13 @@ rw() {
 
 tap_plan 8
 blk_null_blk nullb-khx || tap_bail "no null_blk"
-modprobe dm-mod
 sectors=$(blockdev --getsz /dev/nullb-khx)
-dmsetup create khx-bad <<- EOT || tap_bail "no device mapper"
+blk_dm khx-bad <<- EOT || tap_bail "no device mapper"
 	0 1024 linear /dev/nullb-khx 0
 	1024 1024 error
 	2048 $((sectors - 2048)) linear /dev/nullb-khx 2048
 EOT
-blk_later "dmsetup remove khx-bad"
-bad=/dev/mapper/khx-bad
+bad=$blk_path
 tap_is "$(rw $bad in 0)" 0 "sectors before the bad ones can be read"
 tap_is "$(rw $bad in 1024)" 1 "bad ones cannot"
 tap_is "$(rw $bad out 2040)" 1 "nor be written"

@@ -6,6 +6,7 @@
 blk_need() {
 	tap_need_root
 	[ -c /dev/khx-blk ] || tap_skip_all "no /dev/khx-blk"
+	modprobe -q loop
 	blk_dir=$(mktemp -d)
 	trap blk_cleanup EXIT
 }
@@ -30,6 +31,8 @@ blk_null_blk() {
 	local name=$1 setting dir=/sys/kernel/config/nullb/$1
 	shift
 	modprobe null_blk nr_devices=0 || return
+	mountpoint -q /sys/kernel/config ||
+		mount -t configfs none /sys/kernel/config || return
 	mkdir "$dir" || return
 	blk_later "echo 0 > $dir/power; rmdir $dir"
 	for setting in size=256 memory_backed=1 queue_mode=2 irqmode=0 \
@@ -38,6 +41,15 @@ blk_null_blk() {
 	done
 	echo 1 > "$dir/power" || return
 	blk_path=/dev/$name
+	tap_wait 5 test -b "$blk_path"
+}
+
+# blk_dm NAME < TABLE: a device-mapper device, in $blk_path; with or without udev.
+blk_dm() {
+	modprobe -q dm-mod
+	dmsetup --noudevsync create "$1" || return
+	blk_later "dmsetup --noudevsync remove $1"
+	blk_path=/dev/$(dmsetup info -c --noheadings -o blkdevname "$1")
 	tap_wait 5 test -b "$blk_path"
 }
 
