@@ -42,17 +42,32 @@ static bool parse_query(int argc, char **argv, struct exits_query *query)
 	return true;
 }
 
-static int cmd_exits_show(int argc, char **argv)
+/* The guests that the words ask for; or NULL, and the exit status. */
+static struct json_object *read_query(int argc, char **argv, int *status)
 {
 	struct exits_query query = { };
 	struct json_object *guests;
 
-	if (!parse_query(argc, argv, &query))
-		return KHX_EXIT_USAGE;
+	if (!parse_query(argc, argv, &query)) {
+		*status = KHX_EXIT_USAGE;
+		return NULL;
+	}
 	guests = exits_read(&query);
+	if (guests)
+		exits_sort(guests, query.by_count);
+	else
+		*status = KHX_EXIT_FAILURE;
+	return guests;
+}
+
+static int cmd_exits_show(int argc, char **argv)
+{
+	struct json_object *guests;
+	int status;
+
+	guests = read_query(argc, argv, &status);
 	if (!guests)
-		return KHX_EXIT_FAILURE;
-	exits_sort(guests, query.by_count);
+		return status;
 	exits_print(guests);
 	json_object_put(guests);
 	return 0;
@@ -60,7 +75,6 @@ static int cmd_exits_show(int argc, char **argv)
 
 static int cmd_exits_record(int argc, char **argv)
 {
-	struct exits_query query = { };
 	struct json_object *guests;
 	int ret;
 
@@ -68,12 +82,9 @@ static int cmd_exits_record(int argc, char **argv)
 		out_error("record: to which file?");
 		return KHX_EXIT_USAGE;
 	}
-	if (!parse_query(argc - 1, argv + 1, &query))
-		return KHX_EXIT_USAGE;
-	guests = exits_read(&query);
+	guests = read_query(argc - 1, argv + 1, &ret);
 	if (!guests)
-		return KHX_EXIT_FAILURE;
-	exits_sort(guests, query.by_count);
+		return ret;
 	ret = json_object_to_file_ext(argv[0], guests,
 				      JSON_C_TO_STRING_PRETTY);
 	if (ret)
@@ -134,7 +145,14 @@ static int cmd_exits_report(int argc, char **argv)
 	return ret;
 }
 
-/* Sends one request; says what is wrong with it. */
+/* A request to add attributes to; NULL if the module is not there. */
+static struct nlmsghdr *start(struct nl **nl, unsigned int cmd)
+{
+	*nl = exits_open();
+	return *nl ? nl_request(*nl, cmd) : NULL;
+}
+
+/* Sends it; says what is wrong with it. */
 static int run(struct nl *nl, struct nlmsghdr *request)
 {
 	int ret = nl_run(nl, request);
@@ -152,10 +170,9 @@ static int set_enabled(int argc, char **argv, bool enabled)
 
 	if (cmd_too_many(argc, argv, 0))
 		return KHX_EXIT_USAGE;
-	nl = exits_open();
-	if (!nl)
+	request = start(&nl, KHX_EXITS_CMD_STATUS_SET);
+	if (!request)
 		return KHX_EXIT_FAILURE;
-	request = nl_request(nl, KHX_EXITS_CMD_STATUS_SET);
 	mnl_attr_put_u8(request, KHX_EXITS_A_ENABLED, enabled);
 	return run(nl, request);
 }
@@ -177,10 +194,9 @@ static int cmd_exits_reset(int argc, char **argv)
 
 	if (cmd_too_many(argc, argv, 1))
 		return KHX_EXIT_USAGE;
-	nl = exits_open();
-	if (!nl)
+	request = start(&nl, KHX_EXITS_CMD_RESET);
+	if (!request)
 		return KHX_EXIT_FAILURE;
-	request = nl_request(nl, KHX_EXITS_CMD_RESET);
 	if (argc)
 		mnl_attr_put_strz(request, KHX_EXITS_A_VM, argv[0]);
 	return run(nl, request);
@@ -204,10 +220,9 @@ static int cmd_exits_filter(int argc, char **argv)
 	for (i = 0; !off && i < argc; i++)
 		if (!parse_u32(argv[i], "process", &pid))
 			return KHX_EXIT_USAGE;
-	nl = exits_open();
-	if (!nl)
+	request = start(&nl, KHX_EXITS_CMD_STATUS_SET);
+	if (!request)
 		return KHX_EXIT_FAILURE;
-	request = nl_request(nl, KHX_EXITS_CMD_STATUS_SET);
 	nest = mnl_attr_nest_start(request, KHX_EXITS_A_PIDS);
 	for (i = 0; !off && i < argc; i++) {
 		parse_u32(argv[i], "process", &pid);
@@ -237,13 +252,17 @@ static const struct out_column threshold_columns[] = {
 	{ }
 };
 
-static int show_thresholds(struct nl *nl)
+static int show_thresholds(void)
 {
+	struct nlmsghdr *request;
 	struct json_object *rows;
+	struct nl *nl;
 	int ret;
 
-	ret = nl_dump(nl, nl_request(nl, KHX_EXITS_CMD_THRESHOLD_GET),
-		      KHX_EXITS_A_MAX, threshold_row, &rows);
+	request = start(&nl, KHX_EXITS_CMD_THRESHOLD_GET);
+	if (!request)
+		return KHX_EXIT_FAILURE;
+	ret = nl_dump(nl, request, KHX_EXITS_A_MAX, threshold_row, &rows);
 	if (ret) {
 		out_error("%s", nl_error(nl));
 	} else {
@@ -266,15 +285,14 @@ static int cmd_exits_threshold(int argc, char **argv)
 		out_error("threshold: a reason, and exits per second or off");
 		return KHX_EXIT_USAGE;
 	}
-	if (argc == 2 && !off && !parse_u64(argv[1], "rate", &rate))
-		return KHX_EXIT_USAGE;
-	nl = exits_open();
-	if (!nl)
-		return KHX_EXIT_FAILURE;
 	if (!argc)
-		return show_thresholds(nl);
-	request = nl_request(nl, off ? KHX_EXITS_CMD_THRESHOLD_DEL :
-				       KHX_EXITS_CMD_THRESHOLD_ADD);
+		return show_thresholds();
+	if (!off && !parse_u64(argv[1], "rate", &rate))
+		return KHX_EXIT_USAGE;
+	request = start(&nl, off ? KHX_EXITS_CMD_THRESHOLD_DEL :
+				   KHX_EXITS_CMD_THRESHOLD_ADD);
+	if (!request)
+		return KHX_EXIT_FAILURE;
 	mnl_attr_put_strz(request, KHX_EXITS_A_NAME, argv[0]);
 	if (!off)
 		mnl_attr_put_u64(request, KHX_EXITS_A_RATE, rate);
