@@ -6,11 +6,11 @@
  * since then. Between the two, what is told by exit (MSR, port, register,
  * hypercall, cause of a fault) is taken from the exit information at once, and
  * what KVM only finds out later (MMIO address, injected vector, outcome of a
- * halt) from further tracepoints, which fire in the vCPU's thread but do not
- * say for which vCPU.
+ * halt) from further tracepoints, which do not say for which vCPU they fire: it
+ * is the one that KVM has loaded on this CPU.
  *
- * All probes run with preemption off and only ever write the record of the vCPU
- * whose thread they are in. An exit may have no entry (the vCPU never ran
+ * All probes run with preemption off and only ever write the record of that
+ * vCPU. An exit may have no entry (the vCPU never ran
  * again): it is counted, but not timed. An entry may have no exit (SVM re-enters
  * the guest on its own fast path without a trace): it is counted as such.
  */
@@ -78,8 +78,10 @@ static void khx_exits_probe_exit(void *data, struct kvm_vcpu *vcpu, u32 isa)
 		if (!rec)
 			return;
 	}
-	if (unlikely(READ_ONCE(rec->attention)) && !khx_exits_vcpu_attend(rec))
+	if (unlikely(READ_ONCE(rec->attention)) && !khx_exits_vcpu_attend(rec)) {
+		rec->unseen = true;
 		return;
+	}
 
 	khx_exits_source_get(vcpu, &info);
 	raw_write_seqcount_begin(&rec->seq);
@@ -118,20 +120,22 @@ static void khx_exits_probe_entry(void *data, struct kvm_vcpu *vcpu,
 		if (!rec)
 			return;
 	}
-	if (likely(rec->exit_clock))
+	if (likely(rec->exit_clock)) {
 		khx_exits_probe_time(rec);
-	else if (!rec->unseen)
+		return;
+	}
+	rec->row = NULL;
+	if (!rec->unseen)
 		rec->stats.reentries++;
-	else
-		rec->unseen = false;
+	rec->unseen = false;
 }
 
 /* For probes that are not told the vCPU; NULL if it is not to be counted. */
-static struct khx_exits_vcpu *khx_exits_probe_current(void)
+static struct khx_exits_vcpu *khx_exits_probe_running(void)
 {
-	struct khx_exits_vcpu *rec = khx_exits_vcpu_find_task();
+	struct khx_exits_vcpu *rec = khx_exits_vcpu_find_running();
 
-	if (!rec || READ_ONCE(rec->attention))
+	if (!rec || (READ_ONCE(rec->attention) && !khx_exits_vcpu_attend(rec)))
 		return NULL;
 	return rec;
 }
@@ -152,7 +156,7 @@ static void khx_exits_probe_mmio_count(struct khx_exits_vcpu *rec, u64 gpa,
 static void khx_exits_probe_mmio(void *data, int type, int len, u64 gpa,
 				 void *val)
 {
-	struct khx_exits_vcpu *rec = khx_exits_probe_current();
+	struct khx_exits_vcpu *rec = khx_exits_probe_running();
 	bool completed;
 
 	if (!rec)
@@ -167,7 +171,7 @@ static void khx_exits_probe_mmio(void *data, int type, int len, u64 gpa,
 /* VMX: a write that an ioeventfd takes without decoding the instruction. */
 static void khx_exits_probe_fast_mmio(void *data, u64 gpa)
 {
-	struct khx_exits_vcpu *rec = khx_exits_probe_current();
+	struct khx_exits_vcpu *rec = khx_exits_probe_running();
 
 	if (rec)
 		khx_exits_probe_mmio_count(rec, gpa, true);
@@ -176,7 +180,7 @@ static void khx_exits_probe_fast_mmio(void *data, u64 gpa)
 static void khx_exits_probe_inject(void *data, unsigned int vector, bool soft,
 				   bool reinjected)
 {
-	struct khx_exits_vcpu *rec = khx_exits_probe_current();
+	struct khx_exits_vcpu *rec = khx_exits_probe_running();
 
 	if (!rec)
 		return;
@@ -188,7 +192,7 @@ static void khx_exits_probe_inject(void *data, unsigned int vector, bool soft,
 
 static void khx_exits_probe_wakeup(void *data, u64 ns, bool waited, bool valid)
 {
-	struct khx_exits_vcpu *rec = khx_exits_probe_current();
+	struct khx_exits_vcpu *rec = khx_exits_probe_running();
 	struct khx_exits_halt *halt;
 
 	if (!rec)

@@ -15,7 +15,11 @@
  * there anything that could be reloaded: a kprobe that is registered and removed
  * at once tells the address of the vendor's function.
  *
- * Either way the pointer is called only if it is the entry of a function named
+ * The same symbol table has the address of kvm_get_running_vcpu(), for events
+ * that do not say which vCPU they are about. It is exported, but using it as
+ * such would make the module depend on KVM.
+ *
+ * The pointer to get_exit_info() is called only if it is the entry of a function named
  * ``*_get_exit_info``; anything else means that the kernel is laid out in a way
  * this module does not know, and then it counts nothing.
  */
@@ -34,6 +38,7 @@
 #define KHX_EXITS_ENDBR_SIZE	4
 
 khx_exits_get_info_t *khx_exits_source __read_mostly;
+struct kvm_vcpu *(*khx_exits_source_running)(void) __read_mostly;
 
 /* For KVM built in. */
 static khx_exits_get_info_t khx_exits_source_builtin;
@@ -103,13 +108,16 @@ int khx_exits_source_init(struct module *kvm)
 {
 	struct kvm_x86_ops *ops;
 
-	if (!kvm) {
+	if (IS_BUILTIN(CONFIG_KVM)) {
 		khx_exits_source = khx_exits_source_find_builtin();
+		khx_exits_source_running = kvm_get_running_vcpu;
 	} else {
 		ops = khx_exits_source_symbol(kvm, "kvm_x86_ops");
 		khx_exits_source = ops ? &ops->get_exit_info : NULL;
+		khx_exits_source_running =
+			khx_exits_source_symbol(kvm, "kvm_get_running_vcpu");
 	}
-	if (khx_exits_source)
+	if (khx_exits_source && khx_exits_source_running)
 		return 0;
 	pr_err("KVM's exit information not found: nothing will be counted\n");
 	return -ENOENT;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Where the exit reason comes from. */
+/* What KVM is asked: why a vCPU exited, and which one is running. */
 #ifndef KHX_EXITS_SOURCE_H
 #define KHX_EXITS_SOURCE_H
 
@@ -31,6 +31,9 @@ typedef void (*khx_exits_get_info_t)(struct kvm_vcpu *vcpu, u32 *reason,
 
 /* Where KVM keeps the function of the vendor module loaded now. */
 extern khx_exits_get_info_t *khx_exits_source;
+
+/* KVM's kvm_get_running_vcpu(). */
+extern struct kvm_vcpu *(*khx_exits_source_running)(void);
 
 int khx_exits_source_init(struct module *kvm);
 bool khx_exits_source_check(void);

@@ -8,13 +8,15 @@
  *
  * **Who finds it.** Each CPU remembers the record of the vCPU that exited there
  * last. As long as that is still the right one (one comparison), no hash is
- * walked. Otherwise two hashes lead to the record: by the vCPU, for the probes
- * that are told which one, and by the thread that runs it, for those that are
- * not (MMIO, injected interrupts, halts). Pointers to KVM's objects are keys:
+ * walked; otherwise the record is looked for by the vCPU. Probes that are not
+ * told which vCPU an event is about (MMIO, injected interrupts, halts) ask KVM
+ * for the one it has loaded on this CPU. Pointers to KVM's objects are keys:
  * they are compared, never followed, once the first exit has been seen.
  *
- * **Who writes.** Only the vCPU's own thread, in a probe, with preemption off:
- * a vCPU runs on one CPU at a time, so there is no lock and no atomic. A
+ * **Who writes.** Only the thread that runs the vCPU, in a probe, with preemption
+ * off: KVM lets one thread at a time do that, and all probes go by the vCPU it
+ * has loaded, never by what the thread ran before. So there is no lock and no
+ * atomic, even if threads pass their vCPUs around as fast as they can. A
  * sequence counter tells readers that a copy holds together. Others ask the
  * thread to do something by setting a bit in @attention; while RESET is set,
  * readers take the figures for zero, so a vCPU that never exits again is reset
@@ -22,14 +24,14 @@
  *
  * **How it ends.** A kprobe on kvm_arch_vcpu_destroy() calls
  * khx_exits_vcpu_gone(): nobody can run the vCPU any more, so no probe will ask
- * for the record by vCPU. It is
+ * for the record. It is
  *
- * 1. taken out of both hashes and out of every CPU's memory, under
+ * 1. taken out of the hash and out of every CPU's memory, under
  *    khx_exits_vcpu_lock, so that no probe can find it any more;
  * 2. put on the list of the dead for the worker (vm.c), which removes its
  *    directory; debugfs waits for readers that are inside;
  * 3. freed by the worker after an RCU grace period, which waits for probes that
- *    found it by task just before step 1.
+ *    compared it with their own vCPU just before step 1.
  *
  * A record may die before the worker ever saw it; then there is nothing to
  * remove. Module unload takes all records the same way, after the probes are
@@ -61,12 +63,11 @@ static_assert(sizeof(struct khx_exits_vcpu) <= SZ_16K);
 DEFINE_PER_CPU(struct khx_exits_vcpu *, khx_exits_vcpu_last);
 
 /*
- * Guards the hashes and the two lists. Taken when a vCPU appears, changes its
- * thread or goes; raw because VMX calls the exit probe with interrupts off.
+ * Guards the hash and the two lists. Taken when a vCPU appears or goes; raw
+ * because VMX calls the exit probe with interrupts off.
  */
 static DEFINE_RAW_SPINLOCK(khx_exits_vcpu_lock);
 static DEFINE_HASHTABLE(khx_exits_by_vcpu, KHX_EXITS_HASH_BITS);
-static DEFINE_HASHTABLE(khx_exits_by_task, KHX_EXITS_HASH_BITS);
 static LIST_HEAD(khx_exits_vcpu_fresh);
 static LIST_HEAD(khx_exits_vcpu_dead);
 
@@ -90,18 +91,15 @@ struct khx_exits_vcpu *khx_exits_vcpu_find(const struct kvm_vcpu *vcpu)
 	return NULL;
 }
 
-/* The record of the vCPU that the current thread runs. */
-struct khx_exits_vcpu *khx_exits_vcpu_find_task(void)
+/* The record of the vCPU that the current thread is running. */
+struct khx_exits_vcpu *khx_exits_vcpu_find_running(void)
 {
+	const struct kvm_vcpu *vcpu = khx_exits_source_running();
 	struct khx_exits_vcpu *rec = this_cpu_read(khx_exits_vcpu_last);
 
-	if (likely(rec && READ_ONCE(rec->task) == current))
+	if (likely(rec && rec->vcpu == vcpu))
 		return rec;
-	hash_for_each_possible_rcu(khx_exits_by_task, rec, by_task,
-				   (unsigned long)current)
-		if (READ_ONCE(rec->task) == current)
-			return rec;
-	return NULL;
+	return vcpu ? khx_exits_vcpu_find(vcpu) : NULL;
 }
 
 /*
@@ -157,7 +155,6 @@ static struct khx_exits_vcpu *khx_exits_vcpu_create(struct kvm_vcpu *vcpu,
 
 	raw_spin_lock_irqsave(&khx_exits_vcpu_lock, flags);
 	hash_add_rcu(khx_exits_by_vcpu, &rec->by_vcpu, (unsigned long)vcpu);
-	hash_add_rcu(khx_exits_by_task, &rec->by_task, (unsigned long)current);
 	list_add_tail(&rec->node, &khx_exits_vcpu_fresh);
 	raw_spin_unlock_irqrestore(&khx_exits_vcpu_lock, flags);
 	khx_exits_vm_kick();
@@ -171,24 +168,12 @@ static void khx_exits_vcpu_retire(struct khx_exits_vcpu *rec)
 
 	lockdep_assert_held(&khx_exits_vcpu_lock);
 	hash_del_rcu(&rec->by_vcpu);
-	hash_del_rcu(&rec->by_task);
 	for_each_possible_cpu(cpu)
 		cmpxchg(per_cpu_ptr(&khx_exits_vcpu_last, cpu), rec, NULL);
 	if (rec->state == KHX_EXITS_VCPU_NEW)
 		list_del(&rec->node);
 	rec->state = KHX_EXITS_VCPU_DEAD;
 	list_add_tail(&rec->node, &khx_exits_vcpu_dead);
-}
-
-static void khx_exits_vcpu_set_task(struct khx_exits_vcpu *rec)
-{
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&khx_exits_vcpu_lock, flags);
-	hash_del_rcu(&rec->by_task);
-	WRITE_ONCE(rec->task, current);
-	hash_add_rcu(khx_exits_by_task, &rec->by_task, (unsigned long)current);
-	raw_spin_unlock_irqrestore(&khx_exits_vcpu_lock, flags);
 }
 
 /* Whether a record is of this vCPU, not of one that had its address before. */
@@ -215,7 +200,7 @@ struct khx_exits_vcpu *khx_exits_vcpu_enter(struct kvm_vcpu *vcpu, u32 isa)
 
 	if (rec && rec->task != current) {
 		if (khx_exits_vcpu_is(rec, vcpu)) {
-			khx_exits_vcpu_set_task(rec);
+			rec->task = current;
 		} else {
 			khx_exits_vcpu_gone(vcpu);
 			rec = NULL;
@@ -228,23 +213,31 @@ struct khx_exits_vcpu *khx_exits_vcpu_enter(struct kvm_vcpu *vcpu, u32 isa)
 	return rec;
 }
 
+static void khx_exits_vcpu_clear(struct khx_exits_vcpu *rec)
+{
+	raw_write_seqcount_begin(&rec->seq);
+	khx_exits_stats_init(&rec->stats);
+	rec->resets++;
+	clear_bit(KHX_EXITS_ATTENTION_RESET, &rec->attention);
+	raw_write_seqcount_end(&rec->seq);
+	/* An exit that still waits for its entry was before the reset. */
+	if (rec->exit_clock)
+		rec->unseen = true;
+	rec->exit_clock = 0;
+	rec->row = NULL;
+}
+
 /**
  * khx_exits_vcpu_attend() - do what others have asked for
- * @rec: record of the vCPU that has just exited in the current thread
+ * @rec: record of the vCPU that the current thread is running
  *
- * Return: false if the exit is not to be counted.
+ * Return: false if nothing of this vCPU is to be counted.
  */
 bool khx_exits_vcpu_attend(struct khx_exits_vcpu *rec)
 {
-	if (test_bit(KHX_EXITS_ATTENTION_RESET, &rec->attention)) {
-		raw_write_seqcount_begin(&rec->seq);
-		khx_exits_stats_init(&rec->stats);
-		rec->resets++;
-		clear_bit(KHX_EXITS_ATTENTION_RESET, &rec->attention);
-		raw_write_seqcount_end(&rec->seq);
-	}
-	rec->unseen = test_bit(KHX_EXITS_ATTENTION_MUTE, &rec->attention);
-	return !rec->unseen;
+	if (test_bit(KHX_EXITS_ATTENTION_RESET, &rec->attention))
+		khx_exits_vcpu_clear(rec);
+	return !test_bit(KHX_EXITS_ATTENTION_MUTE, &rec->attention);
 }
 
 /**

@@ -30,7 +30,7 @@ enum khx_exits_attention {
  *
  * The fast path, written by the vCPU's own thread with preemption off:
  * @vcpu: which vCPU; compared, never followed (constant)
- * @task: thread that ran the vCPU last; compared, never followed
+ * @task: thread in which the vCPU exited last; compared, never followed
  * @attention: bits of enum khx_exits_attention; set by anyone, atomically
  * @exit_clock: clock at the exit that has not been followed by an entry, or 0
  * @slot: slot of that exit
@@ -50,7 +50,6 @@ enum khx_exits_attention {
  *
  * Guarded by khx_exits_vcpu_lock:
  * @by_vcpu: node in the hash by @vcpu; readers use RCU
- * @by_task: node in the hash by @task; readers use RCU
  * @node: on the list of new or of dead records
  * @state: where in its life the record is
  *
@@ -59,6 +58,7 @@ enum khx_exits_attention {
  * @in_vm: node in that VM's list
  * @dir: its directory in debugfs
  * @sampled: counts of the slots when thresholds were last looked at
+ * @sampled_resets: @resets then
  * @over: thresholds that were exceeded then, one bit each
  *
  * @stats: the figures: written by the vCPU's thread, read inside @seq
@@ -83,7 +83,6 @@ struct khx_exits_vcpu {
 	char name[KHX_EXITS_NAME_MAX];
 
 	struct hlist_node by_vcpu;
-	struct hlist_node by_task;
 	struct list_head node;
 	enum {
 		KHX_EXITS_VCPU_NEW,
@@ -95,6 +94,7 @@ struct khx_exits_vcpu {
 	struct list_head in_vm;
 	struct dentry *dir;
 	u64 sampled[KHX_EXITS_SLOTS];
+	u32 sampled_resets;
 	u32 over;
 
 	struct khx_exits_stats stats ____cacheline_aligned;
@@ -105,7 +105,7 @@ DECLARE_PER_CPU(struct khx_exits_vcpu *, khx_exits_vcpu_last);
 
 /* In a probe (preemption off): */
 struct khx_exits_vcpu *khx_exits_vcpu_find(const struct kvm_vcpu *vcpu);
-struct khx_exits_vcpu *khx_exits_vcpu_find_task(void);
+struct khx_exits_vcpu *khx_exits_vcpu_find_running(void);
 struct khx_exits_vcpu *khx_exits_vcpu_enter(struct kvm_vcpu *vcpu, u32 isa);
 bool khx_exits_vcpu_attend(struct khx_exits_vcpu *rec);
 void khx_exits_vcpu_gone(const struct kvm_vcpu *vcpu);

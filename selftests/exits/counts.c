@@ -199,6 +199,32 @@ static void test_interrupts(struct guest *g)
 	       "vector 49 injected 20 times");
 }
 
+/*
+ * A thread runs two vCPUs in turn. What KVM injects before it enters the one is
+ * not the other's, which that thread ran last.
+ */
+static void test_two_vcpus(struct guest *g)
+{
+	struct kvm_interrupt irq = { .irq = 0x31 };
+	struct guest other;
+
+	guest_create_vcpu(&other, g, 1);
+	guest_do(&other, RUN_CPUID, 1, (struct kvm_regs) {});
+	guest_set_regs(g, RUN_INTERRUPTS, &(struct kvm_regs) { .rsi = 10 });
+	guest_run(g, 1);
+	exits_reset();
+	for (int i = 0; i < 10; i++) {
+		guest_do(&other, RUN_CPUID, 1, (struct kvm_regs) {});
+		ioctl(g->vcpu, KVM_INTERRUPT, &irq);
+		guest_run(g, 1);
+	}
+	tap_is(exits_figure(g, "interrupt", "49 reinject", 0), 10,
+	       "interrupts belong to the vCPU they are for");
+	tap_is(exits_sum(&other, "interrupt", 0), 0,
+	       "and not to the one that its thread ran before");
+	guest_destroy_vcpu(&other);
+}
+
 static struct kvm_segment flat(uint8_t type)
 {
 	return (struct kvm_segment) {
@@ -374,7 +400,7 @@ int main(void)
 
 	guest_need();
 	guest_create(&g);
-	tap_plan(36);
+	tap_plan(38);
 	test_cpuid(&g);
 	test_reset(&g);
 	test_ports(&g);
@@ -386,6 +412,7 @@ int main(void)
 	test_faults(&g);
 	test_interrupts(&g);
 	test_enable(&g);
+	test_two_vcpus(&g);
 	guest_destroy(&g);
 	test_walk();
 	test_nested();

@@ -83,6 +83,18 @@ static void set_cpuid(struct guest *g)
 	free(cpuid);
 }
 
+static void add_vcpu(struct guest *g, int id)
+{
+	g->id = id;
+	g->vcpu = ioctl(g->vm, KVM_CREATE_VCPU, id);
+	g->run_size = ioctl(g->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+	g->run = mmap(NULL, g->run_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		      g->vcpu, 0);
+	if (g->vcpu < 0 || g->run == MAP_FAILED)
+		tap_bail("KVM_CREATE_VCPU: %s", strerror(errno));
+	set_cpuid(g);
+}
+
 void guest_create(struct guest *g)
 {
 	memset(g, 0, sizeof(*g));
@@ -96,20 +108,25 @@ void guest_create(struct guest *g)
 	if (g->intel)
 		ioctl(g->vm, KVM_SET_TSS_ADDR, 0xfffbd000);
 	add_memory(g);
-	g->vcpu = ioctl(g->vm, KVM_CREATE_VCPU, 0);
-	g->run_size = ioctl(g->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
-	g->run = mmap(NULL, g->run_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		      g->vcpu, 0);
-	if (g->vcpu < 0 || g->run == MAP_FAILED)
-		tap_bail("KVM_CREATE_VCPU: %s", strerror(errno));
-	set_cpuid(g);
+	add_vcpu(g, 0);
 	snprintf(g->dir, sizeof(g->dir), "%d-%d", getpid(), g->vm);
+}
+
+void guest_create_vcpu(struct guest *more, const struct guest *g, int id)
+{
+	*more = *g;
+	add_vcpu(more, id);
+}
+
+void guest_destroy_vcpu(struct guest *more)
+{
+	munmap(more->run, more->run_size);
+	close(more->vcpu);
 }
 
 void guest_destroy(struct guest *g)
 {
-	munmap(g->run, g->run_size);
-	close(g->vcpu);
+	guest_destroy_vcpu(g);
 	close(g->vm);
 	close(g->kvm);
 	munmap(g->ram, GUEST_RAM);
@@ -190,7 +207,8 @@ static FILE *open_figures(struct guest *g, const char *file)
 	char path[256];
 	FILE *f = NULL;
 
-	snprintf(path, sizeof(path), EXITS_DIR "/%s/vcpu0/%s", g->dir, file);
+	snprintf(path, sizeof(path), EXITS_DIR "/%s/vcpu%d/%s", g->dir, g->id,
+		 file);
 	for (int i = 0; i < 500 && !f; i++) {
 		f = fopen(path, "re");
 		if (!f)

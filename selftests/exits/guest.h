@@ -28,6 +28,7 @@ struct guest {
 	unsigned char *ram;
 	bool intel;
 	char dir[64];		/* below EXITS_DIR */
+	int id;			/* of the vCPU, in there */
 };
 
 /* The routines (guest_code.S). Each ends with HLT; %esi says how often. */
@@ -58,6 +59,9 @@ enum routine {
 void guest_need(void);
 
 void guest_create(struct guest *g);
+/* One more vCPU of the same VM, which @g goes on owning. */
+void guest_create_vcpu(struct guest *more, const struct guest *g, int id);
+void guest_destroy_vcpu(struct guest *more);
 void guest_destroy(struct guest *g);
 uint16_t guest_routine(enum routine routine);
 
