@@ -50,24 +50,59 @@ static struct khx_exits_threshold *khx_exits_threshold_find(const char *name)
 	return NULL;
 }
 
-static void khx_exits_threshold_judge(struct khx_exits_vcpu *rec,
-				      const char *reason, u64 rate)
+static u32 khx_exits_threshold_bit(const struct khx_exits_threshold *t)
 {
-	struct khx_exits_threshold *t = khx_exits_threshold_find(reason);
-	u32 bit;
+	return BIT(t - khx_exits_thresholds);
+}
 
-	if (!t)
-		return;
-	bit = BIT(t - khx_exits_thresholds);
+static void khx_exits_threshold_judge(struct khx_exits_vcpu *rec,
+				      const struct khx_exits_threshold *t,
+				      u64 rate)
+{
+	u32 bit = khx_exits_threshold_bit(t);
+
 	if (rate > t->rate && !(rec->over & bit)) {
 		rec->over |= bit;
-		khx_exits_netlink_threshold(rec, reason, rate,
+		khx_exits_netlink_threshold(rec, t->name, rate,
 					    KHX_EXITS_CMD_THRESHOLD_OVER);
 	} else if (rate <= t->rate && (rec->over & bit)) {
 		rec->over &= ~bit;
-		khx_exits_netlink_threshold(rec, reason, rate,
+		khx_exits_netlink_threshold(rec, t->name, rate,
 					    KHX_EXITS_CMD_THRESHOLD_UNDER);
 	}
+}
+
+/* What exceeded its threshold and, after a reset, has not occurred again. */
+static void khx_exits_threshold_calm(struct khx_exits_vcpu *rec, u32 seen)
+{
+	unsigned int i;
+
+	for (i = 0; i < KHX_EXITS_THRESHOLDS_MAX; i++)
+		if (rec->over & ~seen & BIT(i))
+			khx_exits_threshold_judge(rec, &khx_exits_thresholds[i],
+						  0);
+}
+
+/* After a reset, a slot may be that of another reason. */
+static void khx_exits_threshold_forget(struct khx_exits_vcpu *rec)
+{
+	u32 resets = READ_ONCE(rec->resets);
+
+	if (rec->sampled_resets == resets)
+		return;
+	memset(rec->sampled, 0, sizeof(rec->sampled));
+	rec->sampled_resets = resets;
+}
+
+/* Exits of slot @i since it was last looked at. */
+static u64 khx_exits_threshold_count(struct khx_exits_vcpu *rec, u32 i,
+				     u64 count)
+{
+	u64 before = rec->sampled[i];
+
+	rec->sampled[i] = count;
+	/* A reset that came after we looked for one leaves less than before. */
+	return count >= before ? count - before : count;
 }
 
 static void khx_exits_threshold_sample(struct khx_exits_vcpu *rec,
@@ -75,25 +110,26 @@ static void khx_exits_threshold_sample(struct khx_exits_vcpu *rec,
 				       unsigned long elapsed)
 {
 	char name[KHX_EXITS_REASON_NAME_MAX + 1];
-	struct khx_exits_slot *slot;
+	const struct khx_exits_threshold *t;
+	const struct khx_exits_slot *slot;
+	u32 i, seen = 0;
 	u64 count;
-	u32 i;
 
+	khx_exits_threshold_forget(rec);
 	khx_exits_vcpu_snapshot(rec, stats);
 	for (i = KHX_EXITS_SLOT_OTHER; i < stats->nr_slots; i++) {
 		slot = &stats->slot[i];
-		/* Less than before: there was a reset in between. */
-		count = slot->count;
-		if (count >= rec->sampled[i])
-			count -= rec->sampled[i];
-		rec->sampled[i] = slot->count;
-		if (!elapsed)
-			continue;
+		count = khx_exits_threshold_count(rec, i, slot->count);
 		khx_exits_reason_format(slot->reason, rec->isa, slot->nested,
 					name, sizeof(name));
-		khx_exits_threshold_judge(rec, name,
-					  div_u64(count * HZ, elapsed));
+		t = elapsed ? khx_exits_threshold_find(name) : NULL;
+		if (!t)
+			continue;
+		khx_exits_threshold_judge(rec, t, div_u64(count * HZ, elapsed));
+		seen |= khx_exits_threshold_bit(t);
 	}
+	if (elapsed)
+		khx_exits_threshold_calm(rec, seen);
 }
 
 /* With @elapsed 0 only notes the counts. */
@@ -191,7 +227,7 @@ int khx_exits_threshold_del(const char *name)
 	mutex_lock(&khx_exits_vm_lock);
 	t = *name ? khx_exits_threshold_find(name) : NULL;
 	if (t) {
-		khx_exits_threshold_clear(BIT(t - khx_exits_thresholds));
+		khx_exits_threshold_clear(khx_exits_threshold_bit(t));
 		t->name[0] = 0;
 		ret = 0;
 	}
