@@ -12,15 +12,28 @@
 
 static_assert(KHX_EXITS_FILTER_MAX == KHX_EXITS_PIDS_MAX);
 
-static const struct nla_policy khx_exits_policy[KHX_EXITS_A_MAX + 1] = {
+/*
+ * What each command takes. An attribute that is not there is refused: a reset
+ * of one VM with the name in the wrong attribute must not be one of all VMs.
+ */
+static const struct nla_policy khx_exits_status_policy[] = {
 	[KHX_EXITS_A_ENABLED]	= NLA_POLICY_MAX(NLA_U8, 1),
 	[KHX_EXITS_A_PIDS]	= { .type = NLA_NESTED },
+};
+
+static const struct nla_policy khx_exits_vm_policy[] = {
 	[KHX_EXITS_A_VM]	= { .type = NLA_NUL_STRING,
 				    .len = KHX_EXITS_VM_NAME_MAX },
+};
+
+static const struct nla_policy khx_exits_threshold_policy[] = {
 	[KHX_EXITS_A_NAME]	= { .type = NLA_NUL_STRING,
 				    .len = KHX_EXITS_REASON_NAME_MAX },
 	[KHX_EXITS_A_RATE]	= { .type = NLA_U64 },
 };
+
+/* Without a length, a policy would not be looked at. */
+static const struct nla_policy khx_exits_no_policy[KHX_EXITS_A_PAD + 1];
 
 static int khx_exits_netlink_check(struct sk_buff *skb, struct genl_info *info)
 {
@@ -173,6 +186,28 @@ static int khx_exits_reset(struct sk_buff *skb, struct genl_info *info)
 	return ret;
 }
 
+static void khx_exits_threshold_explain(struct genl_info *info, int error)
+{
+	const struct nlattr *name = info->attrs[KHX_EXITS_A_NAME];
+
+	switch (error) {
+	case -EINVAL:
+		NL_SET_ERR_MSG_ATTR(info->extack, name, "NAME: empty");
+		break;
+	case -EEXIST:
+		NL_SET_ERR_MSG_ATTR(info->extack, name,
+				    "NAME: reason has a threshold");
+		break;
+	case -ENOENT:
+		NL_SET_ERR_MSG_ATTR(info->extack, name,
+				    "NAME: reason has no threshold");
+		break;
+	case -ENOSPC:
+		NL_SET_ERR_MSG(info->extack, "too many thresholds");
+		break;
+	}
+}
+
 static int khx_exits_threshold_cmd_add(struct sk_buff *skb,
 				       struct genl_info *info)
 {
@@ -187,9 +222,7 @@ static int khx_exits_threshold_cmd_add(struct sk_buff *skb,
 	}
 	ret = khx_exits_threshold_add(nla_data(info->attrs[KHX_EXITS_A_NAME]),
 				      nla_get_u64(info->attrs[KHX_EXITS_A_RATE]));
-	if (ret == -EEXIST)
-		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[KHX_EXITS_A_NAME],
-				    "NAME: reason has a threshold");
+	khx_exits_threshold_explain(info, ret);
 	return ret;
 }
 
@@ -205,22 +238,60 @@ static int khx_exits_threshold_cmd_del(struct sk_buff *skb,
 		return -EINVAL;
 	}
 	ret = khx_exits_threshold_del(nla_data(info->attrs[KHX_EXITS_A_NAME]));
-	if (ret)
-		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[KHX_EXITS_A_NAME],
-				    "NAME: reason has no threshold");
+	khx_exits_threshold_explain(info, ret);
 	return ret;
 }
 
-static const struct genl_small_ops khx_exits_netlink_ops[] = {
-	{ .cmd = KHX_EXITS_CMD_STATUS_GET,	.doit = khx_exits_status_get },
-	{ .cmd = KHX_EXITS_CMD_STATUS_SET,	.doit = khx_exits_status_set },
-	{ .cmd = KHX_EXITS_CMD_RESET,		.doit = khx_exits_reset },
-	{ .cmd = KHX_EXITS_CMD_VCPU_GET,	.dumpit = khx_exits_dump_vcpus },
-	{ .cmd = KHX_EXITS_CMD_REASON_GET,	.dumpit = khx_exits_dump_reasons },
-	{ .cmd = KHX_EXITS_CMD_TABLE_GET,	.dumpit = khx_exits_dump_tables },
-	{ .cmd = KHX_EXITS_CMD_THRESHOLD_ADD,	.doit = khx_exits_threshold_cmd_add },
-	{ .cmd = KHX_EXITS_CMD_THRESHOLD_DEL,	.doit = khx_exits_threshold_cmd_del },
-	{ .cmd = KHX_EXITS_CMD_THRESHOLD_GET,	.dumpit = khx_exits_threshold_dump },
+#define KHX_EXITS_POLICY(name)						\
+	.policy		= khx_exits_##name##_policy,			\
+	.maxattr	= ARRAY_SIZE(khx_exits_##name##_policy) - 1
+
+static const struct genl_ops khx_exits_netlink_ops[] = {
+	{
+		.cmd	= KHX_EXITS_CMD_STATUS_GET,
+		.doit	= khx_exits_status_get,
+		KHX_EXITS_POLICY(no),
+	},
+	{
+		.cmd	= KHX_EXITS_CMD_STATUS_SET,
+		.doit	= khx_exits_status_set,
+		KHX_EXITS_POLICY(status),
+	},
+	{
+		.cmd	= KHX_EXITS_CMD_RESET,
+		.doit	= khx_exits_reset,
+		KHX_EXITS_POLICY(vm),
+	},
+	{
+		.cmd	= KHX_EXITS_CMD_VCPU_GET,
+		.dumpit	= khx_exits_dump_vcpus,
+		KHX_EXITS_POLICY(vm),
+	},
+	{
+		.cmd	= KHX_EXITS_CMD_REASON_GET,
+		.dumpit	= khx_exits_dump_reasons,
+		KHX_EXITS_POLICY(vm),
+	},
+	{
+		.cmd	= KHX_EXITS_CMD_TABLE_GET,
+		.dumpit	= khx_exits_dump_tables,
+		KHX_EXITS_POLICY(vm),
+	},
+	{
+		.cmd	= KHX_EXITS_CMD_THRESHOLD_ADD,
+		.doit	= khx_exits_threshold_cmd_add,
+		KHX_EXITS_POLICY(threshold),
+	},
+	{
+		.cmd	= KHX_EXITS_CMD_THRESHOLD_DEL,
+		.doit	= khx_exits_threshold_cmd_del,
+		KHX_EXITS_POLICY(threshold),
+	},
+	{
+		.cmd	= KHX_EXITS_CMD_THRESHOLD_GET,
+		.dumpit	= khx_exits_threshold_dump,
+		KHX_EXITS_POLICY(no),
+	},
 };
 
 static const struct genl_multicast_group khx_exits_netlink_groups[] = {
@@ -230,11 +301,9 @@ static const struct genl_multicast_group khx_exits_netlink_groups[] = {
 struct genl_family khx_exits_netlink_family __ro_after_init = {
 	.name		= KHX_EXITS_GENL_NAME,
 	.version	= KHX_EXITS_GENL_VERSION,
-	.maxattr	= ARRAY_SIZE(khx_exits_policy) - 1,
-	.policy		= khx_exits_policy,
 	.module		= THIS_MODULE,
-	.small_ops	= khx_exits_netlink_ops,
-	.n_small_ops	= ARRAY_SIZE(khx_exits_netlink_ops),
+	.ops		= khx_exits_netlink_ops,
+	.n_ops		= ARRAY_SIZE(khx_exits_netlink_ops),
 	.resv_start_op	= KHX_EXITS_CMD_STATUS_GET,
 	.mcgrps		= khx_exits_netlink_groups,
 	.n_mcgrps	= ARRAY_SIZE(khx_exits_netlink_groups),

@@ -103,7 +103,7 @@ static int ctl_family_cb(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
-void ctl_open(struct ctl *ctl)
+void ctl_open_family(struct ctl *ctl, const char *name)
 {
 	struct nlmsghdr *nlh;
 	uint16_t family = 0;
@@ -119,11 +119,16 @@ void ctl_open(struct ctl *ctl)
 
 	ctl->family = GENL_ID_CTRL;
 	nlh = ctl_request(ctl, CTRL_CMD_GETFAMILY, 0);
-	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, KHX_GENL_NAME);
+	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, name);
 	ret = ctl_run(ctl, nlh, ctl_family_cb, &family);
 	if (ret || !family)
-		tap_bail("no family %s: %s", KHX_GENL_NAME, strerror(-ret));
+		tap_bail("no family %s: %s", name, strerror(-ret));
 	ctl->family = family;
+}
+
+void ctl_open(struct ctl *ctl)
+{
+	ctl_open_family(ctl, KHX_GENL_NAME);
 }
 
 void ctl_close(struct ctl *ctl)

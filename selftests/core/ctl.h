@@ -27,8 +27,9 @@ struct ctl {
 	char reply[65536];
 };
 
-/* End the test when there is no such family. */
+/* End the test when there is no such family; it is khx if none is named. */
 void ctl_open(struct ctl *ctl);
+void ctl_open_family(struct ctl *ctl, const char *name);
 void ctl_close(struct ctl *ctl);
 
 /* A request to add attributes to; @flags besides NLM_F_REQUEST and _ACK. */
