@@ -293,21 +293,42 @@ void khx_exits_vcpu_forget_exits(void)
 }
 
 /**
- * khx_exits_vcpu_collect() - take the records that came or went
- * @fresh: gets the new ones, none of which was dead when this was called
- * @dead: gets the dead ones; those with a @vm have been @fresh before
+ * khx_exits_vcpu_take_dead() - take the records whose vCPUs are gone
+ * @dead: gets them; those with a @vm have been shown
  */
-void khx_exits_vcpu_collect(struct list_head *fresh, struct list_head *dead)
+void khx_exits_vcpu_take_dead(struct list_head *dead)
 {
-	struct khx_exits_vcpu *rec;
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&khx_exits_vcpu_lock, flags);
-	list_for_each_entry(rec, &khx_exits_vcpu_fresh, node)
-		rec->state = KHX_EXITS_VCPU_SHOWN;
-	list_splice_tail_init(&khx_exits_vcpu_fresh, fresh);
 	list_splice_tail_init(&khx_exits_vcpu_dead, dead);
 	raw_spin_unlock_irqrestore(&khx_exits_vcpu_lock, flags);
+}
+
+/**
+ * khx_exits_vcpu_take_new() - take a record to be shown
+ *
+ * One at a time, because it may die as soon as the lock is dropped, and is put
+ * on the list of the dead then. Only the caller frees those, so it stays.
+ *
+ * Return: a record, on no list; NULL if there is none, or if any has died that
+ * has to be taken first.
+ */
+struct khx_exits_vcpu *khx_exits_vcpu_take_new(void)
+{
+	struct khx_exits_vcpu *rec = NULL;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&khx_exits_vcpu_lock, flags);
+	if (list_empty(&khx_exits_vcpu_dead))
+		rec = list_first_entry_or_null(&khx_exits_vcpu_fresh,
+					       struct khx_exits_vcpu, node);
+	if (rec) {
+		list_del_init(&rec->node);
+		rec->state = KHX_EXITS_VCPU_SHOWN;
+	}
+	raw_spin_unlock_irqrestore(&khx_exits_vcpu_lock, flags);
+	return rec;
 }
 
 void khx_exits_vcpu_reset(struct khx_exits_vcpu *rec)

@@ -50,7 +50,7 @@ enum khx_exits_attention {
  *
  * Guarded by khx_exits_vcpu_lock:
  * @by_vcpu: node in the hash by @vcpu; readers use RCU
- * @node: on the list of new or of dead records
+ * @node: on the list of new or of dead records, or on none
  * @state: where in its life the record is
  *
  * Guarded by khx_exits_vm_lock:
@@ -115,7 +115,8 @@ void khx_exits_vcpu_reset(struct khx_exits_vcpu *rec);
 void khx_exits_vcpu_mute(struct khx_exits_vcpu *rec, bool mute);
 void khx_exits_vcpu_snapshot(struct khx_exits_vcpu *rec,
 			     struct khx_exits_stats *to);
-void khx_exits_vcpu_collect(struct list_head *fresh, struct list_head *dead);
+void khx_exits_vcpu_take_dead(struct list_head *dead);
+struct khx_exits_vcpu *khx_exits_vcpu_take_new(void);
 void khx_exits_vcpu_forget_exits(void);
 void khx_exits_vcpu_retire_all(void);
 u64 khx_exits_vcpu_missed(void);

@@ -125,28 +125,37 @@ static void khx_exits_vm_free(struct list_head *gone, struct list_head *dead)
 		kfree(vm);
 }
 
-static void khx_exits_vm_update(void)
+static void khx_exits_vm_bury(void)
 {
-	LIST_HEAD(fresh);
+	struct khx_exits_vcpu *rec;
 	LIST_HEAD(dead);
 	LIST_HEAD(gone);
-	struct khx_exits_vcpu *rec, *next;
 
-	khx_exits_vcpu_collect(&fresh, &dead);
-
+	khx_exits_vcpu_take_dead(&dead);
+	if (list_empty(&dead))
+		return;
 	mutex_lock(&khx_exits_vm_lock);
 	list_for_each_entry(rec, &dead, node)
 		khx_exits_vm_remove(rec, &gone);
 	mutex_unlock(&khx_exits_vm_lock);
-	if (!list_empty(&dead))
-		khx_exits_vm_free(&gone, &dead);
+	khx_exits_vm_free(&gone, &dead);
+}
+
+static void khx_exits_vm_welcome(void)
+{
+	struct khx_exits_vcpu *rec;
 
 	mutex_lock(&khx_exits_vm_lock);
-	list_for_each_entry_safe(rec, next, &fresh, node) {
-		list_del_init(&rec->node);
+	while ((rec = khx_exits_vcpu_take_new()))
 		khx_exits_vm_add(rec);
-	}
 	mutex_unlock(&khx_exits_vm_lock);
+}
+
+/* Whoever dies meanwhile has the worker run once more. */
+static void khx_exits_vm_update(void)
+{
+	khx_exits_vm_bury();
+	khx_exits_vm_welcome();
 }
 
 static void khx_exits_vm_work(struct work_struct *work)
