@@ -46,7 +46,8 @@ compare_all() {
 	local ours kvm
 	ours=$(($(sum) + $(reentries)))
 	kvm=$(kvm exits)
-	tap_diag "exits: khx $(sum) + $(reentries) re-entries, kvm $kvm"
+	tap_diag "exits: khx $(sum) + $(reentries) re-entries, kvm $kvm;" \
+		"$(grep missed_exits $dir/status)"
 	# One of some ninety thousand was seen to differ: allow one a vCPU.
 	[ $((kvm - ours)) -ge 0 ] && [ $((kvm - ours)) -le 2 ]
 	tap_ok $? "as many exits as KVM counted, but for one a vCPU"
@@ -94,6 +95,7 @@ compare_perf() {
 		tee "$work/perf.txt" | sed -n 's/.*Total Samples:\([0-9]*\).*/\1/p')
 	tap_diag "exits: khx $ours, perf ${perf_sum:-none}"
 	if [ "${perf_sum:-0}" = 0 ]; then
+		tap_diag "$(ls -l "$work/perf.data"; tail -n 5 "$work/perf.log" "$work/perf.err" "$work/perf.txt")"
 		tap_skip "perf recorded nothing here" "perf kvm stat sees the same"
 		return
 	fi

@@ -1,0 +1,64 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The files in debugfs are those that Documentation/ABI describes, with the
+# columns it names.
+
+cd "$(dirname "$0")" || exit 1
+. ../lib/tap.sh
+
+dir=/sys/kernel/debug/khx/exits
+doc=../../Documentation/ABI/testing/debugfs-khx-exits
+
+tap_need_root
+[ -d "$dir" ] || tap_skip_all "khx_exits is not loaded"
+[ -e /dev/kvm ] || modprobe -q kvm_intel 2> /dev/null || modprobe -q kvm_amd
+[ -e /dev/kvm ] || tap_skip_all "no /dev/kvm"
+
+nice -n 19 forever &
+guest=$!
+trap 'kill -9 $guest; wait $guest 2> /dev/null' EXIT
+
+vm() {
+	find $dir -mindepth 1 -maxdepth 1 -type d -name "$guest-*" | grep -m 1 .
+}
+
+files() {
+	find "$1" -maxdepth 1 -type f -printf '%f\n' | sort | xargs
+}
+
+# described PATTERN: the last components of the paths below exits/ that match.
+described() {
+	sed -n "s#^What:.*/khx/exits/$1\([a-z_]*\)\$#\1#p" $doc | sort | xargs
+}
+
+# Columns are named by the first line; the tables' first one by the table.
+columns_described() {
+	local file header
+	for file in "$1"/*; do
+		[ -f "$file" ] || continue
+		header=$(head -n 1 "$file" | sed "s/^# ${file##*/} access/# <table> access/")
+		grep -qxF "		$header" $doc && continue
+		echo "${file##*/}: $header"
+		return 1
+	done
+}
+
+only_root_reads() {
+	[ -z "$(find "$1" -type f ! -perm 0400)" ]
+}
+
+tap_plan 7
+tap_wait 10 vm || tap_bail "the guest does not show"
+vm=$(vm)
+kill -STOP $guest
+tap_is "$(files $dir)" "$(described '')" "files of the module"
+tap_is "$(files "$vm")" "$(described '<pid>-<fd>/')" "files of a VM"
+tap_is "$(files "$vm/vcpu0")" "$(files "$vm")" "files of a vCPU"
+tap_run "columns of a VM's files" columns_described "$vm"
+tap_run "columns of a vCPU's files" columns_described "$vm/vcpu0"
+tap_run "only root reads them" only_root_reads "$vm"
+tap_is "$(cut -d ' ' -f 1 $dir/status | xargs)" \
+	"$(sed -n '/status$/,/^What/s/^\t\t\([a-z_]*\)\t.*/\1/p' $doc | xargs)" \
+	"names in status"
+tap_exit
