@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# io.max of the owner's cgroup holds for its disks, whoever does the work.
+
+. "$(dirname "$0")/../lib/tap.sh"
+. "$(dirname "$0")/lib.sh"
+blk_need
+
+limit=1048576
+cgroup=
+
+make_cgroup() {
+	local root=/sys/fs/cgroup
+	if [ "$(stat -f -c %T $root)" != cgroup2fs ]; then
+		root=$blk_dir/cgroup
+		mkdir "$root" && mount -t cgroup2 none "$root" || return
+		blk_later "umount $root"
+	fi
+	grep -qw io $root/cgroup.controllers || return
+	echo +io > $root/cgroup.subtree_control
+	cgroup=$root/khx-limits
+	mkdir "$cgroup" || return
+	blk_later "rmdir $cgroup"
+	echo "$(lsblk -dno MAJ:MIN /dev/nullb-khx | tr -d ' ') rbps=$limit wbps=$limit" \
+		> "$cgroup/io.max"
+}
+
+# limited DISK-RATE-ARGUMENTS...: as a process of that cgroup.
+limited() {
+	(echo $BASHPID > "$cgroup/cgroup.procs" && exec disk-rate "$@")
+}
+
+# is_held NAME ARGUMENTS...: within a tenth.
+is_held() {
+	local name=$1 rate
+	shift
+	rate=$(limited "$@")
+	tap_diag "$name: $rate KiB/s"
+	[ "${rate:-0}" -gt 921 ] && [ "$rate" -lt 1127 ]
+	tap_ok $? "$name: 1 MiB/s within 10 %"
+}
+
+tap_plan 5
+blk_null_blk nullb-khx || tap_bail "no null_blk"
+make_cgroup || tap_bail "no io controller"
+rate=$(disk-rate /dev/nullb-khx out 16)
+tap_diag "without a limit: $rate KiB/s"
+tap_ok "$([ "$rate" -gt 4096 ]; echo $?)" "without a limit it is more"
+is_held "writes" /dev/nullb-khx out 4
+is_held "reads" /dev/nullb-khx in 4
+mkfs.ext4 -q -E nodiscard /dev/nullb-khx && mkdir "$blk_dir/fs" &&
+	mount /dev/nullb-khx "$blk_dir/fs" || tap_bail "no ext4"
+blk_later "umount $blk_dir/fs"
+blk_file "$blk_dir/fs/disk" 16
+# The first time blocks have to be found, which a thread does that may sleep.
+is_held "direct writes of a file with holes" "$blk_path" out 4 direct
+is_held "and over it" "$blk_path" out 4 direct
+tap_exit
