@@ -47,15 +47,10 @@ static void write_records(unsigned int n)
 	}
 }
 
-/* The last record that was to be in the slot of @n, @n itself excluded. */
+/* Is sector @i of a record that of record @n? */
 static bool sector_is(const uint8_t *data, unsigned int n, unsigned int i)
 {
 	return disk_check(data + i * 512, 512, sector_of(n) + i, n);
-}
-
-static bool record_is(const uint8_t *data, unsigned int n)
-{
-	return disk_check(data, RECORD, sector_of(n), n);
 }
 
 /* Record @n was not answered: it may be there, in whole sectors. */
@@ -82,7 +77,7 @@ static unsigned int check_records(unsigned int last)
 		if (disk_rw(&disk, VIRTIO_BLK_T_IN, sector_of(n), data, RECORD))
 			bad++;
 		else if (n <= last)
-			bad += !record_is(data, n);
+			bad += !disk_check(data, RECORD, sector_of(n), n);
 		else
 			bad += !is_torn_well(data, n);
 	}

@@ -1,0 +1,120 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# blk.sh: khx-vhost-user beside qemu-storage-daemon, instructions a 4 KiB read.
+#
+# Runs on a test host with one processor on which every instruction takes one
+# nanosecond (QEMU -icount). The figures are those of the whole machine, and
+# include the driver and the block layer, which are the same for all; the
+# floor is the device read by io_submit(). The disk is null_blk without data.
+#
+#	COUNT=5000	requests of one round
+#	PROFILE=1	the functions that the instructions are spent in
+
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+out=${KHX_BUILD:-$top/build}/bench
+export KHX_COUNT=${COUNT:-5000} KHX_PROFILE=${PROFILE:-0}
+lib=$top/selftests/lib
+
+build() {
+	mkdir -p "$out"
+	"${CC:-cc}" -O2 -g -Wall -Wextra -std=gnu11 -D_GNU_SOURCE -I"$lib" \
+		-o "$out/blkload" "$here/blkload.c" \
+		"$top/selftests/blk/front-end.c" "$lib/vring.c"
+	make -s -C "$top/tools"
+}
+
+work=''
+daemon=''
+
+# serve COMMAND...: have a back end listen on $work/sock.
+serve() {
+	rm -f "$work/sock"
+	"$@" > "$work/log" 2>&1 &
+	daemon=$!
+	until [ -S "$work/sock" ]; do
+		kill -0 "$daemon" || { cat "$work/log" >&2; return 1; }
+		sleep 0.1
+	done
+}
+
+stop() {
+	kill "$daemon" 2> /dev/null || true
+	wait "$daemon" 2> /dev/null || true
+}
+
+# It must not poll: there is no other processor that could meanwhile work.
+serve_qsd() {
+	serve qemu-storage-daemon \
+		--blockdev "host_device,node-name=disk,filename=/dev/nullb0,cache.direct=on,aio=$1" \
+		--object iothread,id=io,poll-max-ns=0 \
+		--export "vhost-user-blk,id=e,node-name=disk,iothread=io,writable=on,addr.type=unix,addr.path=$work/sock"
+}
+
+serve_khx() {
+	serve "$top/build/tools/khx-vhost-user" --socket "$work/sock" \
+		--blk /dev/nullb0 --queues 1
+}
+
+measure() {
+	if [ "$KHX_PROFILE" = 1 ]; then
+		perf record -q -a -e cpu-clock -c 5003 -o "$work/perf.data" \
+			blkload -n "$KHX_COUNT" "$@" > /dev/null
+		perf report -i "$work/perf.data" --stdio --no-children -s sym \
+			--percent-limit 0.7 2> /dev/null | grep -v '^#' | grep .
+		return
+	fi
+	blkload -n "$KHX_COUNT" "$@"
+}
+
+# In the test host.
+guest() {
+	# shellcheck source=/dev/null
+	. "$lib/modules.sh"
+	PATH=$out:$PATH
+	work=$(mktemp -d)
+	modprobe null_blk queue_mode=2 irqmode=0 gb=4 bs=512
+	khx_module_load khx_blk
+	for depth in 1 32; do
+		echo "floor $depth $(measure -f /dev/nullb0 -d $depth)"
+		for aio in native io_uring; do
+			serve_qsd $aio
+			echo "qsd-$aio $depth $(measure -u "$work/sock" -d $depth)"
+			stop
+		done
+		serve_khx
+		echo "khx $depth $(measure -u "$work/sock" -d $depth)"
+		stop
+	done
+}
+
+table() {
+	awk '
+	NF == 3 && $3 ~ /^[0-9]+$/ { value[$1, $2] = $3 }
+	END {
+		printf "%-6s %8s %12s %12s %8s %14s %14s\n", "depth", "floor",
+			"qsd native", "qsd uring", "khx", "khx/native",
+			"khx/uring"
+		for (i = 1; i <= 2; i++) {
+			d = i == 1 ? 1 : 32
+			khx = value["khx", d]
+			n = value["qsd-native", d]
+			u = value["qsd-io_uring", d]
+			printf "%-6d %8d %12d %12d %8d %14s %14s\n", d,
+				value["floor", d], n, u, khx,
+				n ? sprintf("%.3f", khx / n) : "-",
+				u ? sprintf("%.3f", khx / u) : "-"
+		}
+	}'
+}
+
+if [ "${1:-}" = guest ]; then
+	guest
+	exit
+fi
+build
+echo "instructions a random read of 4 KiB, whole machine"
+"$top/selftests/vm/run" --icount --mem 1024 --timeout "${TIMEOUT:-400}" \
+	"$here/blk.sh" guest | if [ "$KHX_PROFILE" = 1 ]; then cat; else tee "$out/blk.log" | table; fi
