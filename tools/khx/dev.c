@@ -2,7 +2,6 @@
 /* khx dev: every device, whoever has it open. */
 #include "khx.h"
 #include "out.h"
-#include "parse.h"
 #include "row.h"
 
 static const struct out_column dev_columns[] = {
@@ -35,26 +34,16 @@ static const struct out_column dev_stats_columns[] = {
 	{ }
 };
 
+static const struct row_object dev_object = {
+	.cmd = KHX_CMD_DEV_GET,
+	.keys = { "dev" },
+	.columns = dev_columns,
+	.stats_columns = dev_stats_columns,
+};
+
 static int cmd_dev_show(int argc, char **argv)
 {
-	static const char *const keys[] = { "dev", NULL };
-	struct json_object *rows;
-	struct nl *nl;
-	uint32_t dev = 0;
-
-	if (cmd_too_many(argc, argv, 1) ||
-	    (argc && !parse_dev(argv[0], &dev)))
-		return KHX_EXIT_USAGE;
-	nl = nl_open(KHX_GENL_NAME, "khx");
-	if (!nl)
-		return KHX_EXIT_FAILURE;
-	rows = row_dump_rates(nl, KHX_CMD_DEV_GET, dev, keys);
-	if (rows)
-		out_rows(rows, cmd_options.stats ? dev_stats_columns :
-						   dev_columns);
-	nl_close(nl);
-	json_object_put(rows);
-	return rows ? 0 : KHX_EXIT_FAILURE;
+	return row_show(&dev_object, argc, argv);
 }
 
 static const struct cmd dev_verbs[] = {

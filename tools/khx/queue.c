@@ -2,7 +2,6 @@
 /* khx queue: the virtqueues of one device, or of all. */
 #include "khx.h"
 #include "out.h"
-#include "parse.h"
 #include "row.h"
 
 static const struct out_column queue_columns[] = {
@@ -38,26 +37,16 @@ static const struct out_column queue_stats_columns[] = {
 	{ }
 };
 
+static const struct row_object queue_object = {
+	.cmd = KHX_CMD_QUEUE_GET,
+	.keys = { "dev", "queue" },
+	.columns = queue_columns,
+	.stats_columns = queue_stats_columns,
+};
+
 static int cmd_queue_show(int argc, char **argv)
 {
-	static const char *const keys[] = { "dev", "queue", NULL };
-	struct json_object *rows;
-	struct nl *nl;
-	uint32_t dev = 0;
-
-	if (cmd_too_many(argc, argv, 1) ||
-	    (argc && !parse_dev(argv[0], &dev)))
-		return KHX_EXIT_USAGE;
-	nl = nl_open(KHX_GENL_NAME, "khx");
-	if (!nl)
-		return KHX_EXIT_FAILURE;
-	rows = row_dump_rates(nl, KHX_CMD_QUEUE_GET, dev, keys);
-	if (rows)
-		out_rows(rows, cmd_options.stats ? queue_stats_columns :
-						   queue_columns);
-	nl_close(nl);
-	json_object_put(rows);
-	return rows ? 0 : KHX_EXIT_FAILURE;
+	return row_show(&queue_object, argc, argv);
 }
 
 static const struct cmd queue_verbs[] = {

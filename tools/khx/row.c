@@ -184,7 +184,12 @@ void row_no_dev(struct nl *nl, uint32_t dev)
 	json_object_put(rows);
 }
 
-struct json_object *row_dump(struct nl *nl, unsigned int cmd, uint32_t dev)
+/*
+ * All objects of @cmd, or those of one device if @dev is not 0. Says what went
+ * wrong and returns NULL; that includes a device that does not exist.
+ */
+static struct json_object *row_dump(struct nl *nl, unsigned int cmd,
+				    uint32_t dev)
 {
 	struct nlmsghdr *nlh = nl_request(nl, cmd);
 	struct json_object *rows;
@@ -262,23 +267,48 @@ static void row_sleep(double seconds)
 	nanosleep(&time, NULL);
 }
 
-struct json_object *row_dump_rates(struct nl *nl, unsigned int cmd,
-				   uint32_t dev, const char *const *keys)
+/* The same, with the counters as rates over the interval. */
+static struct json_object *row_dump_rates(struct nl *nl,
+					  const struct row_object *object,
+					  uint32_t dev)
 {
 	struct json_object *old, *rows, *row;
 	double start = row_now();
 	size_t i;
 
-	old = row_dump(nl, cmd, dev);
-	if (!old || !cmd_options.interval)
-		return old;
+	old = row_dump(nl, object->cmd, dev);
+	if (!old)
+		return NULL;
 	row_sleep(cmd_options.interval);
-	rows = row_dump(nl, cmd, dev);
+	rows = row_dump(nl, object->cmd, dev);
 	for (i = 0; rows && i < json_object_array_length(rows); i++) {
 		row = json_object_array_get_idx(rows, i);
-		row_to_rates(row, row_find(old, row, keys),
+		row_to_rates(row, row_find(old, row, object->keys),
 			     row_now() - start);
 	}
 	json_object_put(old);
 	return rows;
+}
+
+int row_show(const struct row_object *object, int argc, char **argv)
+{
+	const bool stats = cmd_options.stats && object->stats_columns;
+	struct json_object *rows;
+	struct nl *nl;
+	uint32_t dev = 0;
+
+	if (cmd_too_many(argc, argv, 1) || (argc && !parse_dev(argv[0], &dev)))
+		return KHX_EXIT_USAGE;
+	nl = nl_open(KHX_GENL_NAME, "khx");
+	if (!nl)
+		return KHX_EXIT_FAILURE;
+	if (stats && cmd_options.interval)
+		rows = row_dump_rates(nl, object, dev);
+	else
+		rows = row_dump(nl, object->cmd, dev);
+	if (rows)
+		out_rows(rows, stats ? object->stats_columns : object->columns);
+	nl_close(nl);
+	json_object_put(rows);
+	return rows ? 0 : KHX_EXIT_FAILURE;
 }

@@ -9,6 +9,8 @@
 
 #include "nl.h"
 
+struct out_column;
+
 /* Names of enum khx_mode. */
 extern const char *const row_modes[];
 
@@ -16,20 +18,28 @@ extern const char *const row_modes[];
 struct json_object *row_make(unsigned int cmd,
 			     const struct nlattr *const *attrs);
 
-/*
- * All objects of @cmd, or those of one device if @dev is not 0. Says what went
- * wrong and returns NULL; that includes a device that does not exist.
+/**
+ * struct row_object - objects of the family that can be shown
+ * @cmd: gets them
+ * @keys: members that tell one row from another, up to a NULL
+ * @columns: of the table
+ * @stats_columns: of the table of counters, NULL: they have none
  */
-struct json_object *row_dump(struct nl *nl, unsigned int cmd, uint32_t dev);
+struct row_object {
+	unsigned int cmd;
+	const char *keys[3];
+	const struct out_column *columns;
+	const struct out_column *stats_columns;
+};
+
+/*
+ * The verb "show": all objects, or those of the device that the only word
+ * names; counters if asked for, as rates if there is an interval. Returns the
+ * exit status.
+ */
+int row_show(const struct row_object *object, int argc, char **argv);
 
 /* Says that there is no such device, and which there are. */
 void row_no_dev(struct nl *nl, uint32_t dev);
-
-/*
- * The same, with the counters as rates over the interval of the command line
- * if there is one; rows are matched by the members @keys.
- */
-struct json_object *row_dump_rates(struct nl *nl, unsigned int cmd,
-				   uint32_t dev, const char *const *keys);
 
 #endif /* KHX_TOOLS_ROW_H */

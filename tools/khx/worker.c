@@ -19,24 +19,15 @@ static const struct out_column worker_columns[] = {
 	{ }
 };
 
+static const struct row_object worker_object = {
+	.cmd = KHX_CMD_WORKER_GET,
+	.keys = { "dev", "worker" },
+	.columns = worker_columns,
+};
+
 static int cmd_worker_show(int argc, char **argv)
 {
-	struct json_object *rows;
-	struct nl *nl;
-	uint32_t dev = 0;
-
-	if (cmd_too_many(argc, argv, 1) ||
-	    (argc && !parse_dev(argv[0], &dev)))
-		return KHX_EXIT_USAGE;
-	nl = nl_open(KHX_GENL_NAME, "khx");
-	if (!nl)
-		return KHX_EXIT_FAILURE;
-	rows = row_dump(nl, KHX_CMD_WORKER_GET, dev);
-	if (rows)
-		out_rows(rows, worker_columns);
-	nl_close(nl);
-	json_object_put(rows);
-	return rows ? 0 : KHX_EXIT_FAILURE;
+	return row_show(&worker_object, argc, argv);
 }
 
 static bool worker_put_mode(struct nlmsghdr *nlh, const char *word)
