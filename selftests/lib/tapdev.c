@@ -14,15 +14,18 @@
 
 #include "tapdev.h"
 
-static int tapdev_attach(struct tapdev *tap, const char *name, int hdr_len)
+static int tapdev_attach(struct tapdev *tap, int fd, const char *name,
+			 int hdr_len)
 {
 	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
 
 	if (hdr_len)
 		ifr.ifr_flags |= IFF_VNET_HDR;
+	if (tap->multi)
+		ifr.ifr_flags |= IFF_MULTI_QUEUE;
 	strncpy(ifr.ifr_name, name, IFNAMSIZ - 1);
-	if (ioctl(tap->fd, TUNSETIFF, &ifr) ||
-	    (hdr_len && ioctl(tap->fd, TUNSETVNETHDRSZ, &hdr_len)))
+	if (ioctl(fd, TUNSETIFF, &ifr) ||
+	    (hdr_len && ioctl(fd, TUNSETVNETHDRSZ, &hdr_len)))
 		return -1;
 	memcpy(tap->name, ifr.ifr_name, sizeof(tap->name));
 	tap->ifindex = if_nametoindex(tap->name);
@@ -84,13 +87,14 @@ static void tapdev_silence(const struct tapdev *tap)
 	close(fd);
 }
 
-int tapdev_open(struct tapdev *tap, const char *name, int hdr_len)
+static int tapdev_open_as(struct tapdev *tap, const char *name, int hdr_len,
+			  bool multi)
 {
-	*tap = (struct tapdev) { .packet = -1 };
+	*tap = (struct tapdev) { .packet = -1, .multi = multi };
 	tap->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (tap->fd < 0)
 		return -1;
-	if (tapdev_attach(tap, name, hdr_len))
+	if (tapdev_attach(tap, tap->fd, name, hdr_len))
 		goto err;
 	tapdev_silence(tap);
 	if (tapdev_set_up(tap, true))
@@ -102,6 +106,27 @@ int tapdev_open(struct tapdev *tap, const char *name, int hdr_len)
 err:
 	close(tap->fd);
 	return -1;
+}
+
+int tapdev_open(struct tapdev *tap, const char *name, int hdr_len)
+{
+	return tapdev_open_as(tap, name, hdr_len, false);
+}
+
+int tapdev_open_multi(struct tapdev *tap, const char *name, int hdr_len)
+{
+	return tapdev_open_as(tap, name, hdr_len, true);
+}
+
+int tapdev_open_queue(struct tapdev *tap, int hdr_len)
+{
+	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0 && tapdev_attach(tap, fd, tap->name, hdr_len)) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
 }
 
 void tapdev_close(struct tapdev *tap)

@@ -13,23 +13,28 @@
 #define TAPDEV_ETHERTYPE	0x88b5
 
 /**
- * struct tapdev - a tap interface with one queue
+ * struct tapdev - a tap interface and its first queue
  * @fd: its queue, for the device
  * @packet: a packet socket on the interface, for our ethertype. Through the
  *          queueing discipline: with PACKET_QDISC_BYPASS, Linux 6.1 divides
  *          by zero when the tap is closed meanwhile (packet_direct_xmit)
  * @name: of the interface
  * @ifindex: its index
+ * @multi: it may have more queues
  */
 struct tapdev {
 	int fd;
 	int packet;
 	char name[16];
 	int ifindex;
+	bool multi;
 };
 
 /* @hdr_len: length of the virtio-net header, or 0 for none. */
 int tapdev_open(struct tapdev *tap, const char *name, int hdr_len);
+/* The same for more than one queue, and another queue; closed by the caller. */
+int tapdev_open_multi(struct tapdev *tap, const char *name, int hdr_len);
+int tapdev_open_queue(struct tapdev *tap, int hdr_len);
 void tapdev_close(struct tapdev *tap);
 int tapdev_set_up(struct tapdev *tap, bool up);
 /* One of /sys/class/net/NAME/statistics, or -1. */

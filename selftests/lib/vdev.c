@@ -160,11 +160,14 @@ bool vdev_event(int fd)
 bool vdev_wait(struct vdev_queue *queue, int timeout_ms)
 {
 	struct pollfd pollfd = { .fd = queue->call, .events = POLLIN };
+	eventfd_t value;
 
-	if (poll(&pollfd, 1, timeout_ms) != 1)
+	if (poll(&pollfd, 1, timeout_ms) != 1 ||
+	    eventfd_read(queue->call, &value))
 		return false;
 	queue->calls++;
-	return vdev_event(queue->call);
+	queue->signals += value;
+	return true;
 }
 
 bool vdev_get(struct vdev_queue *queue, void **cookie, uint32_t *len,

@@ -32,6 +32,7 @@
  * @err: eventfd that says the ring is broken
  * @kicks: kicks sent
  * @calls: interrupts waited for
+ * @signals: interrupts that had come by then
  */
 struct vdev_queue {
 	struct vring_driver ring;
@@ -40,6 +41,7 @@ struct vdev_queue {
 	int err;
 	unsigned long kicks;
 	unsigned long calls;
+	unsigned long signals;
 };
 
 /**
