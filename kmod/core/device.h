@@ -14,6 +14,7 @@
 
 struct cpumask;
 struct khx_crew;
+struct khx_pool_set;
 struct seq_file;
 
 /*
@@ -57,11 +58,25 @@ struct khx_device_ops {
 
 /**
  * struct khx_device - what one open file of a device node is
- *
- * @mutex serializes everything user space asks for. It is taken before the
- * mutex of any virtqueue and never by a worker.
+ * @mutex: serializes everything user space asks for. It is taken before the
+ *         mutex of any virtqueue and never by a worker
+ * @ops: its type
+ * @vqs: its virtqueues
+ * @nvqs: how many
+ * @reg: makes it known to netlink
+ * @mm: the owner's, NULL: it has none
+ * @features: negotiated; netlink reads them without @mutex
+ * @memory: the guest's, NULL: not set
+ * @log_base: dirty log, NULL: none
+ * @log_event: signalled when something was logged, or NULL
+ * @mode: how @workers share the virtqueues
+ * @crew: where they are from in KHX_MODE_SHARED, else NULL
+ * @cpus: where they may run, NULL: anywhere
+ * @workers: by id; to be read under RCU, too
+ * @retired: workers on their way out, or NULL
  */
 struct khx_device {
+	/* Outermost lock of the device. */
 	struct mutex mutex;
 
 	/* Fixed from khx_device_init() on. */
@@ -71,15 +86,16 @@ struct khx_device {
 	struct khx_registration reg;
 
 	/* Guarded by @mutex. */
-	struct mm_struct *mm;		/* the owner's, NULL: none */
-	u64 features;			/* read without @mutex by netlink */
+	struct mm_struct *mm;
+	u64 features;
 	struct khx_memory *memory;
 	void __user *log_base;
 	struct eventfd_ctx *log_event;
 	enum khx_mode mode;
-	struct khx_crew *crew;		/* KHX_MODE_SHARED: where they are from */
-	const struct cpumask *cpus;	/* where workers may run, NULL: anywhere */
-	struct xarray workers;		/* by id; to be read under RCU too */
+	struct khx_crew *crew;
+	const struct cpumask *cpus;
+	struct xarray workers;
+	struct khx_pool_set *retired;
 };
 
 int khx_device_init(struct khx_device *dev, const struct khx_device_ops *ops,

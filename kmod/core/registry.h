@@ -28,7 +28,7 @@ struct khx_registration {
 	refcount_t refs;
 	struct completion released;
 
-	spinlock_t lock;
+	spinlock_t lock; /* of what follows */
 	struct pid *owner;
 	char comm[TASK_COMM_LEN];
 };

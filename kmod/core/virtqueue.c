@@ -89,13 +89,15 @@ static void khx_virtqueue_set_ops(struct khx_virtqueue *vq,
  */
 void khx_virtqueue_set_features(struct khx_virtqueue *vq, u64 features)
 {
+	const struct khx_virtqueue_ops *ops = &khx_split_ops;
+
 	lockdep_assert_held(&vq->mutex);
 
 	vq->features = features;
 	khx_virtqueue_set_order(vq);
-	khx_virtqueue_set_ops(vq, khx_virtqueue_has_feature(vq,
-				VIRTIO_F_RING_PACKED) ?
-			      &khx_packed_ops : &khx_split_ops);
+	if (khx_virtqueue_has_feature(vq, VIRTIO_F_RING_PACKED))
+		ops = &khx_packed_ops;
+	khx_virtqueue_set_ops(vq, ops);
 }
 
 /**

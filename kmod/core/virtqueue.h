@@ -164,12 +164,52 @@ extern const struct khx_virtqueue_ops khx_packed_ops;
 
 /**
  * struct khx_virtqueue - a virtqueue, seen from the device
- *
- * @mutex is the lock of the data path: whoever serves the ring, or changes
- * what serving depends on, holds it. It nests inside the device's mutex, and
- * under it several virtqueues may be locked at once.
+ * @mutex: lock of the data path: whoever serves the ring, or changes what
+ *         serving depends on, holds it. It nests inside the device's mutex,
+ *         and under it several virtqueues may be locked at once
+ * @dev: its device
+ * @index: its number there
+ * @ops: format of the ring
+ * @features: negotiated
+ * @num: ring size, 0: not set
+ * @desc: split: descriptor table; packed: ring
+ * @avail: split: available ring; packed: driver event suppression
+ * @used: split: used ring; packed: device event suppression
+ * @memory: the guest's, with a reference, NULL: not set
+ * @log_base: dirty log, NULL: none
+ * @log_used_gpa: address of @used for the guest
+ * @log_used: writes to @used are logged (VHOST_VRING_F_LOG)
+ * @is_le: byte order of ring and headers
+ * @legacy_le: the same before VIRTIO_F_VERSION_1 (VHOST_SET_VRING_ENDIAN)
+ * @busyloop_us: poll at most so long
+ * @poll_us: and at the moment so long
+ * @weight: size of its turns, in percent
+ * @call: interrupts the driver, or NULL
+ * @error: tells the owner of a fault, or NULL
+ * @log_event: the device's, without a reference, or NULL
+ * @kick: file by which the driver notifies us, or NULL
+ * @kick_poll: watches it
+ * @backend: what serves the ring, NULL: it is stopped
+ * @fault: the check that failed, NULL: none
+ * @next_avail: next slot or index to fetch
+ * @seen: where the last fetch ended
+ * @next_used: next slot or index to complete at
+ * @signalled: @next_used before the last completion
+ * @avail_wrap: packed: wrap counter of @next_avail
+ * @seen_wrap: packed: that of @seen
+ * @used_wrap: packed: that of @next_used
+ * @notify_on: the driver was last told to kick us
+ * @signal_always: nothing was completed since the start
+ * @region: last hit in @memory, or NULL
+ * @scratch: room for one batch
+ * @nr_iov: segments used up in @scratch
+ * @stats: counters
+ * @work: serves the ring when it was kicked
+ * @worker: who does @work. Changes under the device's mutex, also while it
+ *          serves; everybody else reads it under RCU
  */
 struct khx_virtqueue {
+	/* Lock of the data path. */
 	struct mutex mutex;
 
 	/* Fixed from khx_virtqueue_init() on. */
@@ -182,51 +222,47 @@ struct khx_virtqueue {
 	 */
 	const struct khx_virtqueue_ops *ops;
 	u64 features;
-	unsigned int num;		/* ring size, 0: not set */
-	void __user *desc;		/* split: descriptor table; packed: ring */
-	void __user *avail;		/* packed: driver event suppression */
-	void __user *used;		/* packed: device event suppression */
+	unsigned int num;
+	void __user *desc;
+	void __user *avail;
+	void __user *used;
 	struct khx_memory *memory;
-	void __user *log_base;		/* bitmap, NULL: none */
-	u64 log_used_gpa;		/* address of @used for the guest */
-	bool log_used;			/* VHOST_VRING_F_LOG */
-	bool is_le;			/* byte order of ring and headers */
-	bool legacy_le;			/* VHOST_SET_VRING_ENDIAN */
-	u32 busyloop_us;		/* poll at most so long */
-	u32 poll_us;			/* and at the moment so long */
-	u32 weight;			/* size of its turns, in percent */
+	void __user *log_base;
+	u64 log_used_gpa;
+	bool log_used;
+	bool is_le;
+	bool legacy_le;
+	u32 busyloop_us;
+	u32 poll_us;
+	u32 weight;
 	struct eventfd_ctx *call;
 	struct eventfd_ctx *error;
-	struct eventfd_ctx *log_event;	/* the device's, no reference */
+	struct eventfd_ctx *log_event;
 	struct file *kick;
 	struct khx_poll kick_poll;
 
-	/* What serves the ring; NULL: stopped. Guarded by @mutex. */
+	/* Guarded by @mutex. */
 	void *backend;
-	const char *fault;		/* the check that failed, or NULL */
+	const char *fault;
 
 	/* The ring format's own state, guarded by @mutex. */
-	u16 next_avail;			/* next slot or index to fetch */
-	u16 seen;			/* where the last fetch ended */
-	u16 next_used;			/* next slot or index to complete at */
-	u16 signalled;			/* next_used before the last completion */
-	bool avail_wrap;		/* packed: wrap counters of those */
+	u16 next_avail;
+	u16 seen;
+	u16 next_used;
+	u16 signalled;
+	bool avail_wrap;
 	bool seen_wrap;
 	bool used_wrap;
-	bool notify_on;			/* last told the driver to kick us */
-	bool signal_always;		/* first completion after a start */
+	bool notify_on;
+	bool signal_always;
 
 	/* Of one batch, guarded by @mutex. */
-	const struct khx_memory_region *region;	/* last hit in @memory */
+	const struct khx_memory_region *region;
 	struct khx_scratch *scratch;
-	unsigned int nr_iov;		/* used up in @scratch */
+	unsigned int nr_iov;
 
 	struct khx_virtqueue_stats stats;
 
-	/*
-	 * Serves the ring when kicked. @worker changes under the device's
-	 * mutex, also while it serves; everybody else reads it under RCU.
-	 */
 	struct khx_work work;
 	struct khx_worker __rcu *worker;
 };
@@ -276,7 +312,11 @@ static inline bool khx_virtqueue_is_running(const struct khx_virtqueue *vq)
 static inline unsigned int khx_virtqueue_share(const struct khx_virtqueue *vq,
 					       unsigned int weight)
 {
-	return weight * READ_ONCE(vq->weight) / KHX_WEIGHT_DEFAULT ?: 1;
+	u32 percent = READ_ONCE(vq->weight);
+
+	if (likely(percent == KHX_WEIGHT_DEFAULT))
+		return weight;
+	return weight * percent / KHX_WEIGHT_DEFAULT ?: 1;
 }
 
 /* May be wrong either way by the time it returns; see @is_empty. */

@@ -15,6 +15,8 @@
  * @extack: what the kernel said to the last request, or ""
  * @offset: of the attribute that it did not like, or 0
  * @interrupted: the last dump was not consistent
+ * @request: room for the request
+ * @reply: room for messages of the reply
  */
 struct ctl {
 	struct mnl_socket *socket;

@@ -138,7 +138,7 @@ static void test_workers(void)
 	       "a worker in use stays");
 	for (i = 0; i < 100 && ok; i++)
 		ok = !worker_ioctl(&net, VHOST_ATTACH_VRING_WORKER, NET_TX,
-				   i % 2 ? state.worker_id : (unsigned)first) &&
+				   i % 2 ? state.worker_id : (unsigned int)first) &&
 		     sends(&net);
 	tap_ok(ok, "100 changes of worker under traffic");
 	worker_ioctl(&net, VHOST_ATTACH_VRING_WORKER, NET_TX, first);
@@ -279,7 +279,8 @@ static void test_cgroup(void)
 
 	snprintf(dir, sizeof(dir), "%s/khxtest-%d", root, getpid());
 	snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
-	if (mkdir(dir, 0755) || !(procs = fopen(path, "w"))) {
+	procs = mkdir(dir, 0755) ? NULL : fopen(path, "w");
+	if (!procs) {
 		tap_skip("no cgroup v2 to write", "%s", what);
 		return;
 	}
