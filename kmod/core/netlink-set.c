@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * KHX_CMD_WORKER_SET: how a device is served. The only request that takes a
- * device's mutex, and that waits for its workers.
+ * device's mutex, and that waits for its workers, if only for a while.
  */
 #include <linux/cpumask.h>
 #include <linux/err.h>
@@ -51,6 +51,28 @@ static int khx_netlink_set_cpus(struct khx_device *dev, struct genl_info *info)
 	return ret;
 }
 
+/* Why the mode stays as it was. */
+static void khx_netlink_explain_mode(struct genl_info *info, int error)
+{
+	struct nlattr *mode = info->attrs[KHX_A_MODE];
+	struct nlattr *workers = info->attrs[KHX_A_WORKERS];
+
+	switch (error) {
+	case -EBUSY:
+		NL_SET_ERR_MSG_ATTR(info->extack, workers,
+				    "workers: other devices share another number of them");
+		break;
+	case -ETIMEDOUT:
+		NL_SET_ERR_MSG_ATTR(info->extack, mode,
+				    "mode: the owner's memory holds a worker up");
+		break;
+	case -ESRCH:
+		NL_SET_ERR_MSG_ATTR(info->extack, mode,
+				    "mode: the owner is dying");
+		break;
+	}
+}
+
 static int khx_netlink_set_mode(struct khx_device *dev, struct genl_info *info)
 {
 	struct nlattr *mode = info->attrs[KHX_A_MODE];
@@ -66,11 +88,8 @@ static int khx_netlink_set_mode(struct khx_device *dev, struct genl_info *info)
 		return 0;
 	ret = khx_pool_set_mode(dev, nla_get_u32(mode),
 				workers ? nla_get_u32(workers) : 0);
-	if (ret == -EBUSY)
-		NL_SET_ERR_MSG_ATTR(info->extack, workers,
-				    "workers: other devices share another number of them");
-	else if (ret == -ESRCH)
-		NL_SET_ERR_MSG(info->extack, "the owner is dying");
+	if (ret)
+		khx_netlink_explain_mode(info, ret);
 	return ret;
 }
 

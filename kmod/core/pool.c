@@ -8,27 +8,42 @@
  * queued at most once and each round serves whatever the ring has, nothing is
  * lost, and nothing overtakes.
  */
+#include <linux/completion.h>
 #include <linux/cpumask.h>
 #include <linux/err.h>
+#include <linux/jiffies.h>
 #include <linux/lockdep.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include "core/crew.h"
 #include "core/device.h"
 #include "core/pool.h"
 #include "core/trace.h"
 
+/*
+ * Workers that were replaced end when they have done what they were told to,
+ * which is a matter of microseconds, unless their owner holds them up: his
+ * memory may be backed by anything. Whoever wants to replace workers again
+ * waits no longer than this for it.
+ */
+#define KHX_POOL_PATIENCE	HZ
+
 /**
  * struct khx_pool_set - workers while they are exchanged
  * @n: how many
  * @workers: by number
  * @crew: whose they are, NULL: the device's
+ * @retire: ends those that were replaced
+ * @retired: completed then
  */
 struct khx_pool_set {
 	unsigned int n;
 	struct khx_worker *workers[KHX_DEVICE_WORKERS_MAX];
 	struct khx_crew *crew;
+	struct work_struct retire;
+	struct completion retired;
 };
 
 static struct khx_worker *khx_pool_worker(struct khx_device *dev,
@@ -189,6 +204,50 @@ static void khx_pool_release(struct khx_pool_set *set)
 		khx_crew_leave(set->crew);
 }
 
+static void khx_pool_retire_work(struct work_struct *work)
+{
+	struct khx_pool_set *set = container_of(work, struct khx_pool_set,
+						retire);
+
+	khx_pool_release(set);
+	complete_all(&set->retired);
+}
+
+/* End workers that nobody can find any more, without waiting for them. */
+static void khx_pool_retire(struct khx_device *dev, struct khx_pool_set *set)
+{
+	INIT_WORK(&set->retire, khx_pool_retire_work);
+	init_completion(&set->retired);
+	dev->retired = set;
+	queue_work(system_unbound_wq, &set->retire);
+}
+
+/* Wait until those have ended. */
+static void khx_pool_reap(struct khx_device *dev)
+{
+	if (!dev->retired)
+		return;
+	flush_work(&dev->retired->retire);
+	kfree(dev->retired);
+	dev->retired = NULL;
+}
+
+/* The same for somebody who has better things to do: 0 when they have. */
+static int khx_pool_try_reap(struct khx_device *dev)
+{
+	struct khx_pool_set *set = dev->retired;
+	long left;
+
+	if (!set)
+		return 0;
+	left = wait_for_completion_killable_timeout(&set->retired,
+						    KHX_POOL_PATIENCE);
+	if (left <= 0)
+		return left ? -EINTR : -ETIMEDOUT;
+	khx_pool_reap(dev);
+	return 0;
+}
+
 static int khx_pool_join(struct khx_device *dev, struct khx_worker *from,
 			 unsigned int nworkers, struct khx_pool_set *set)
 {
@@ -286,12 +345,16 @@ static int khx_pool_place(struct khx_device *dev,
 	return ret;
 }
 
+/* Takes @old over if it succeeds. */
 static int khx_pool_exchange(struct khx_device *dev, enum khx_mode mode,
 			     unsigned int nworkers, struct khx_pool_set *old,
 			     struct khx_pool_set *set)
 {
 	int ret;
 
+	ret = khx_pool_try_reap(dev);
+	if (ret)
+		return ret;
 	khx_pool_current(dev, old);
 	ret = khx_pool_hire(dev, mode, nworkers, old->workers[0], set);
 	if (ret)
@@ -309,8 +372,8 @@ static int khx_pool_exchange(struct khx_device *dev, enum khx_mode mode,
 	khx_pool_publish(dev, mode, set);
 	/* 2. Who found one has queued his work. */
 	synchronize_rcu();
-	/* 3. That work is done, and the threads gone. */
-	khx_pool_release(old);
+	/* 3. That work is done, and then the threads are gone. */
+	khx_pool_retire(dev, old);
 	return 0;
 }
 
@@ -320,14 +383,15 @@ static int khx_pool_exchange(struct khx_device *dev, enum khx_mode mode,
  * @mode: not KHX_MODE_CUSTOM
  * @nworkers: for KHX_MODE_SHARED, 0: whatever there is
  *
- * Return: 0, or the errors of khx_worker_spawn() and khx_crew_join(); then
- * nothing has changed.
+ * Return: 0; -ETIMEDOUT when workers that were replaced before do not end,
+ * -EINTR when the current process is killed, or the errors of
+ * khx_worker_spawn() and khx_crew_join(); then nothing has changed.
  */
 int khx_pool_set_mode(struct khx_device *dev, enum khx_mode mode,
 		      unsigned int nworkers)
 {
-	struct khx_pool_set *sets;
-	int ret;
+	struct khx_pool_set *old, *set;
+	int ret = -ENOMEM;
 
 	lockdep_assert_held(&dev->mutex);
 	if (mode == dev->mode && (mode != KHX_MODE_SHARED || !nworkers ||
@@ -342,11 +406,13 @@ int khx_pool_set_mode(struct khx_device *dev, enum khx_mode mode,
 			return ret;
 	}
 
-	sets = kcalloc(2, sizeof(*sets), GFP_KERNEL);
-	if (!sets)
-		return -ENOMEM;
-	ret = khx_pool_exchange(dev, mode, nworkers, &sets[0], &sets[1]);
-	kfree(sets);
+	old = kzalloc(sizeof(*old), GFP_KERNEL);
+	set = kzalloc(sizeof(*set), GFP_KERNEL);
+	if (old && set)
+		ret = khx_pool_exchange(dev, mode, nworkers, old, set);
+	if (ret)
+		kfree(old);
+	kfree(set);
 	return ret;
 }
 
@@ -392,8 +458,9 @@ void khx_pool_destroy(struct khx_device *dev)
 		xa_erase(&dev->workers, i);
 	/* 2. Who found one has queued his work. */
 	synchronize_rcu();
-	/* 3. That work is done, and the threads gone. */
+	/* 3. That work is done, and the threads gone, also the former ones. */
 	khx_pool_release(&set);
+	khx_pool_reap(dev);
 
 	dev->crew = NULL;
 	kfree(dev->cpus);

@@ -18,6 +18,7 @@
 #include <linux/cpumask.h>
 #include <linux/err.h>
 #include <linux/export.h>
+#include <linux/jiffies.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
@@ -28,6 +29,9 @@
 #include "core/worker.h"
 
 #define KHX_WORK_QUEUED	0
+
+/* Ages for a worker to make another one, unless its owner holds it up. */
+#define KHX_SPAWN_PATIENCE	(2 * HZ)
 
 /**
  * struct khx_worker - a thread and its queue
@@ -287,13 +291,15 @@ static void khx_worker_spawn_work(struct khx_work *work)
 	khx_worker_spawn_put(spawn);
 }
 
-/* Wait for the result, as long as the current process lives. */
+/* Wait for the result, not for ever, and as long as the current task lives. */
 static struct khx_worker *khx_worker_spawn_wait(struct khx_worker_spawn *spawn)
 {
-	if (wait_for_completion_killable(&spawn->done) &&
-	    atomic_xchg(&spawn->state, KHX_SPAWN_ABANDONED) !=
+	long left = wait_for_completion_killable_timeout(&spawn->done,
+							 KHX_SPAWN_PATIENCE);
+
+	if (left <= 0 && atomic_xchg(&spawn->state, KHX_SPAWN_ABANDONED) !=
 	    KHX_SPAWN_DONE)
-		return ERR_PTR(-EINTR);
+		return ERR_PTR(left ? -EINTR : -ETIMEDOUT);
 	return spawn->worker;
 }
 
@@ -306,9 +312,10 @@ static struct khx_worker *khx_worker_spawn_wait(struct khx_worker_spawn *spawn)
  * whoever the current process is.
  *
  * Context: Process context. May sleep until @from has done what it has to do,
- * but dies if killed.
+ * but not for long, and dies if killed.
  * Return: the worker; an ERR_PTR of -ESRCH when the owner is dying, -EINTR
- * when the current process is, or as khx_worker_create().
+ * when the current process is, -ETIMEDOUT when @from is held up, or as
+ * khx_worker_create().
  */
 struct khx_worker *khx_worker_spawn(struct khx_worker *from, u32 id)
 {
