@@ -234,13 +234,12 @@ khx_packed_desc(struct khx_virtqueue *vq, unsigned int i, unsigned int n,
 }
 
 /*
- * The chain that starts @i slots from the next one; @n slots were read. The
- * slots in flight bound it: a chain through them would never end.
+ * The chain that starts @i slots from the next one; @n slots were read. It may
+ * have @max slots: one that goes on through those in flight would never end.
  */
 static int khx_packed_chain(struct khx_virtqueue *vq, struct khx_chain *chain,
-			    unsigned int i, unsigned int n)
+			    unsigned int i, unsigned int n, unsigned int max)
 {
-	unsigned int max = vq->num - khx_packed_in_flight(vq) - i;
 	const struct vring_packed_desc *desc;
 	struct vring_packed_desc room;
 	unsigned int slots = 0;
@@ -288,17 +287,16 @@ static void khx_packed_advance(const struct khx_virtqueue *vq, u16 *slot,
 static int khx_packed_fetch(struct khx_virtqueue *vq, struct khx_chain *chains,
 			    unsigned int max)
 {
+	unsigned int i, slots = 0, room = vq->num - khx_packed_in_flight(vq);
 	u64 descs_end = vq->stats.descs + KHX_FETCH_DESCS;
-	unsigned int i, slots = 0;
 	int n, ret = 0;
 
-	max = min(max, vq->num - khx_packed_in_flight(vq));
-	n = khx_packed_read(vq, max);
+	n = khx_packed_read(vq, min(max, room));
 	if (n <= 0)
 		return n;
 
 	for (i = 0; slots < n && vq->stats.descs < descs_end; i++) {
-		ret = khx_packed_chain(vq, &chains[i], slots, n);
+		ret = khx_packed_chain(vq, &chains[i], slots, n, room - slots);
 		if (unlikely(ret)) {
 			khx_chain_undo(vq, &chains[i]);
 			break;

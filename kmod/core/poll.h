@@ -40,11 +40,13 @@ void khx_poll_stop(struct khx_poll *poll);
 /*
  * A cheap stop and start for who is woken often: between the two, events go
  * unheard. After arming, look at the file once more: what came before is
- * seen there, what comes after wakes. Pairs with the wakeup's barrier.
+ * seen there, what comes after wakes. Where it was armed all the time, all
+ * that came woke.
  */
 static inline void khx_poll_arm(struct khx_poll *poll)
 {
-	smp_store_mb(poll->armed, true);
+	if (!poll->armed)
+		smp_store_mb(poll->armed, true); /* pairs with _wake() */
 }
 
 static inline void khx_poll_disarm(struct khx_poll *poll)

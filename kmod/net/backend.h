@@ -24,9 +24,10 @@ struct seq_file;
  *        all, the queue has been stopped by khx_virtqueue_fail(), or will be
  *        queued when there is room for the next one
  * @fill: have packets ready from @head to @tail of the backend, and return
- *        how many. With @wait, when there are none, the queue will be queued
- *        once there are; no packet is missed in between. Without, or when
- *        there are some, it is left alone
+ *        how many. With @wait the queue may be queued when there are more than
+ *        these, no packet being missed in between: @listening says whether it
+ *        will. Without it is left alone
+ * @ignore: leave the queue alone until the next @fill
  * @receive: write the packet at @head, which is gone then in any case, with
  *        a header unless the queue makes its own. @len bytes are wanted;
  *        returns how many there were, or a negative errno
@@ -41,6 +42,7 @@ struct khx_net_backend_ops {
 	unsigned int (*send)(struct khx_net_backend *backend,
 			     const struct khx_chain *chains, unsigned int n);
 	unsigned int (*fill)(struct khx_net_backend *backend, bool wait);
+	void (*ignore)(struct khx_net_backend *backend);
 	int (*receive)(struct khx_net_backend *backend, struct iov_iter *to,
 		       size_t len);
 	void (*drop)(struct khx_net_backend *backend);
@@ -54,6 +56,8 @@ struct khx_net_backend_ops {
  * @file: the file they were made from; they hold a reference
  * @head: receive: oldest packet that is ready
  * @tail: receive: end of the ready packets
+ * @listening: receive: when there are more, the queue will be queued. Always
+ *             so when a @fill that was to wait has found none
  * @len: receive: lengths of the ready packets, without header, never 0
  *
  * Guarded by the virtqueue's mutex.
@@ -64,6 +68,7 @@ struct khx_net_backend {
 	struct file *file;
 	unsigned int head;
 	unsigned int tail;
+	bool listening;
 	u32 len[KHX_BATCH];
 };
 

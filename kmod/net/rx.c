@@ -9,8 +9,8 @@
  * the driver's buffers are of the size the last ones were, and more when that
  * turns out to be too few; what is left over is given back.
  *
- * Going to sleep has two reasons, and one way back each: no packets, then the
- * backend wakes us and the driver's kicks are off; or no buffers, then the
+ * Going to sleep has two reasons, and one way back each: no more packets, then
+ * the backend wakes us and the driver's kicks are off; or no buffers, then the
  * driver kicks us and the backend is not listened to. In the second case a
  * few buffers may be there, too few for the packet: they are given back, and
  * we sleep all the same, until there is more than those.
@@ -37,19 +37,21 @@ static inline bool khx_net_rx_is_mergeable(const struct khx_net_queue *rx)
 	return khx_virtqueue_has_feature(&rx->vq, VIRTIO_NET_F_MRG_RXBUF);
 }
 
-/* How many buffers the packets that are ready will take. */
+/* How many buffers the packets that are ready, and fit a batch, will take. */
 static unsigned int khx_net_rx_guess(const struct khx_net_queue *rx,
 				     const struct khx_net_backend *be)
 {
-	unsigned int i, n = 0;
+	unsigned int i, n = 0, need;
 	u32 len;
 
-	for (i = be->head; i < be->tail && n < KHX_BATCH; i++) {
+	for (i = be->head; i < be->tail; i++, n += need) {
 		len = be->len[i] + rx->hdr_len;
-		n += likely(len <= rx->buf_len) ? 1 :
-		     DIV_ROUND_UP(len, rx->buf_len);
+		need = likely(len <= rx->buf_len) ? 1 :
+		       DIV_ROUND_UP(len, rx->buf_len);
+		if (unlikely(n + need > KHX_BATCH))
+			return n ?: KHX_BATCH;
 	}
-	return min_t(unsigned int, n, KHX_BATCH);
+	return n;
 }
 
 /* Have one more chain, for a packet that lacks @len bytes. */
@@ -105,29 +107,41 @@ static int khx_net_rx_claim(struct khx_net_queue *rx,
 	return i - batch->used;
 }
 
-/* What of the header is ours to write: all of it, or num_buffers. */
+/*
+ * Write the header from byte @skip on; what is before that, the backend has
+ * written.
+ */
+static bool khx_net_rx_copy_hdr(const struct khx_net_queue *rx,
+				const struct iovec *iov, unsigned int nr_iov,
+				__virtio16 num_buffers, size_t skip)
+{
+	struct virtio_net_hdr_mrg_rxbuf hdr = { .num_buffers = num_buffers };
+	size_t len = rx->hdr_len;
+	struct iov_iter to;
+
+	iov_iter_init(&to, ITER_DEST, iov, nr_iov, len);
+	iov_iter_advance(&to, skip);
+	return copy_to_iter((void *)&hdr + skip, len - skip, &to) == len - skip;
+}
+
+/* What of the header is ours to write: all of it, or num_buffers, or none. */
 static bool khx_net_rx_put_hdr(const struct khx_net_queue *rx,
 			       const struct iovec *iov, unsigned int nr_iov,
 			       unsigned int n)
 {
-	struct virtio_net_hdr_mrg_rxbuf hdr = {
-		.num_buffers = cpu_to_khx16(&rx->vq, n),
-	};
-	const size_t offset = offsetof(typeof(hdr), num_buffers);
-	size_t skip = 0, len = rx->hdr_len;
-	struct iov_iter to;
+	const size_t offset = offsetof(struct virtio_net_hdr_mrg_rxbuf,
+				       num_buffers);
+	__virtio16 num_buffers = cpu_to_khx16(&rx->vq, n);
 
-	if (likely(!rx->own_hdr)) {
-		if (unlikely(len < sizeof(hdr)))
-			return true;
-		if (likely(iov->iov_len >= sizeof(hdr)))
-			return !put_user(hdr.num_buffers, (__virtio16 __user *)
-					 (iov->iov_base + offset));
-		skip = offset;
-	}
-	iov_iter_init(&to, ITER_DEST, iov, nr_iov, len);
-	iov_iter_advance(&to, skip);
-	return copy_to_iter((void *)&hdr + skip, len - skip, &to) == len - skip;
+	if (unlikely(rx->own_hdr))
+		return khx_net_rx_copy_hdr(rx, iov, nr_iov, num_buffers, 0);
+	if (unlikely(rx->hdr_len <= offset))
+		return true;
+	if (unlikely(iov->iov_len < offset + sizeof(num_buffers)))
+		return khx_net_rx_copy_hdr(rx, iov, nr_iov, num_buffers,
+					   offset);
+	return !put_user(num_buffers,
+			 (__virtio16 __user *)(iov->iov_base + offset));
 }
 
 /* Say how much of each of @n chains holds the @len bytes of a packet. */
@@ -255,6 +269,12 @@ static bool khx_net_rx_serve(struct khx_net_queue *rx,
 	return go_on && !vq->fault;
 }
 
+/* Nothing left, and the backend will have us queued for more? */
+static bool khx_net_rx_is_done(const struct khx_net_backend *be)
+{
+	return be->listening && be->head == be->tail;
+}
+
 /* Are packets ready? If not, the backend will wake us. */
 static bool khx_net_rx_fill(struct khx_net_queue *rx)
 {
@@ -274,13 +294,20 @@ static bool khx_net_rx_fill(struct khx_net_queue *rx)
 void khx_net_rx_handle(struct khx_virtqueue *vq)
 {
 	struct khx_net_queue *rx = khx_net_queue_of(vq);
+	struct khx_net_backend *be = vq->backend;
 	struct khx_net_budget budget;
 
 	khx_net_budget_init(&budget, vq);
 	khx_virtqueue_disable_notify(vq);
 
 	while (khx_net_budget_left(&budget, vq)) {
-		if (!khx_net_rx_fill(rx) || !khx_net_rx_serve(rx, &budget))
+		if (!khx_net_rx_fill(rx))
+			return;
+		if (unlikely(!khx_net_rx_serve(rx, &budget))) {
+			be->ops->ignore(be);
+			return;
+		}
+		if (khx_net_rx_is_done(be))
 			return;
 	}
 	khx_virtqueue_queue(vq);

@@ -15,9 +15,10 @@
  *	we:   flag = armed; smp_mb(); look at the ring
  *	tun:  put into the ring; wake: smp_mb(); look at the flag
  *
- * One of the two sees what the other wrote. The flag is lowered by the run
- * that serves the packet, so a wakeup costs us two stores, where leaving and
- * joining the wait queue costs two rounds of its lock and a poll().
+ * One of the two sees what the other wrote. The flag is up already when we
+ * take packets: what comes later queues us again, so that the run that serves
+ * these need not look for more, and a wakeup costs us one store, where leaving
+ * and joining the wait queue costs two rounds of its lock and a poll().
  *
  * Whoever sends has to look at the flag for each packet, though. When packets
  * come in by the batch we do leave, and join again before we sleep: then that
@@ -45,10 +46,12 @@
 /**
  * struct khx_net_tap_rx - receiving half
  * @ring: of the tap, which owns it; one of its packets may be ours
- * @packets: taken from it, as the ring had them
+ * @msg: what recvmsg() is given, for one packet after the other
+ * @packets: taken from @ring, as it had them
  */
 struct khx_net_tap_rx {
 	struct ptr_ring *ring;
+	struct msghdr msg;
 	void *packets[KHX_BATCH];
 };
 
@@ -251,7 +254,7 @@ static u32 khx_net_tap_pad(const struct khx_net_tap *tap)
 {
 	u32 pad = NET_IP_ALIGN + NET_SKB_PAD;
 
-	BUILD_BUG_ON(NET_SKB_PAD < sizeof(struct tun_xdp_hdr));
+	BUILD_BUG_ON(sizeof(struct tun_xdp_hdr) > NET_SKB_PAD);
 	if (sock_flag(tap->sock->sk, SOCK_XDP))
 		pad += XDP_PACKET_HEADROOM;
 	return SKB_DATA_ALIGN(pad + tap->backend.queue->hdr_len);
@@ -307,12 +310,10 @@ static void khx_net_tap_listen(struct khx_net_tap *tap)
 		khx_poll_start(&tap->poll, tap->backend.file);
 }
 
-static void khx_net_tap_ignore(struct khx_net_tap *tap, bool is_stream)
+static void khx_net_tap_ignore(struct khx_net_backend *be)
 {
-	if (unlikely(is_stream))
-		khx_poll_stop(&tap->poll);
-	else
-		khx_poll_disarm(&tap->poll);
+	khx_poll_disarm(&khx_net_tap_of(be)->poll);
+	be->listening = false;
 }
 
 static unsigned int khx_net_tap_fill(struct khx_net_backend *be, bool wait)
@@ -326,9 +327,12 @@ static unsigned int khx_net_tap_fill(struct khx_net_backend *be, bool wait)
 
 	if (wait)
 		khx_net_tap_listen(tap);
+	else
+		khx_net_tap_ignore(be);
 	n = ptr_ring_consume_batched(rx->ring, rx->packets, KHX_BATCH);
-	if (n || !wait)
-		khx_net_tap_ignore(tap, n == KHX_BATCH);
+	be->listening = wait && n < KHX_BATCH;
+	if (unlikely(n == KHX_BATCH))
+		khx_poll_stop(&tap->poll);
 
 	for (i = 0; i < n; i++)
 		be->len[i] = khx_net_tap_packet_len(rx->packets[i]);
@@ -341,12 +345,11 @@ static int khx_net_tap_receive(struct khx_net_backend *be,
 			       struct iov_iter *to, size_t len)
 {
 	struct khx_net_tap *tap = khx_net_tap_of(be);
-	struct msghdr msg = {
-		.msg_control	= tap->rx.packets[be->head++],
-		.msg_iter	= *to,
-	};
+	struct khx_net_tap_rx *rx = &tap->rx;
 
-	return tap->sock->ops->recvmsg(tap->sock, &msg, len,
+	rx->msg.msg_control = rx->packets[be->head++];
+	rx->msg.msg_iter = *to;
+	return tap->sock->ops->recvmsg(tap->sock, &rx->msg, len,
 				       MSG_DONTWAIT | MSG_TRUNC);
 }
 
@@ -377,6 +380,7 @@ static const struct khx_net_backend_ops khx_net_tap_ops = {
 	.name		= "tap",
 	.send		= khx_net_tap_send,
 	.fill		= khx_net_tap_fill,
+	.ignore		= khx_net_tap_ignore,
 	.receive	= khx_net_tap_receive,
 	.drop		= khx_net_tap_drop,
 	.destroy	= khx_net_tap_destroy,
