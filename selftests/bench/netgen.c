@@ -29,14 +29,13 @@
 
 #include "netload.h"
 
-static void usage(const char *name)
+static void usage(void)
 {
 	fprintf(stderr,
-		"usage: %s [-d DEVICE] [-m tx|rx] [-p] [-E] [-i] [-M] [-w] [-Q PAIRS]\n"
+		"usage: netgen [-d DEVICE] [-m tx|rx] [-p] [-E] [-i] [-M] [-w] [-Q PAIRS]\n"
 		"       [-q RING] [-b BATCH] [-s SIZE] [-B BUFFER] [-n PACKETS] [-r ROUNDS]\n"
 		"  -d none: our own part  -p packed ring  -E no event index  -i indirect\n"
-		"  -M not mergeable  -w the workers run only when nothing else does\n",
-		name);
+		"  -M not mergeable  -w the workers run only when nothing else does\n");
 	exit(2);
 }
 
@@ -50,39 +49,75 @@ static bool options_ok(const struct netload_options *opt)
 	       !(opt->packets % opt->pairs);
 }
 
-static struct netload_options parse(int argc, char **argv,
-				    unsigned int *rounds)
+/* Options that take a number: its place, or NULL. */
+static unsigned int *number(struct netload_options *opt, int c)
+{
+	switch (c) {
+	case 'Q':
+		return &opt->pairs;
+	case 'q':
+		return &opt->num;
+	case 'b':
+		return &opt->batch;
+	case 's':
+		return &opt->size;
+	case 'B':
+		return &opt->buf_size;
+	case 'n':
+		return &opt->packets;
+	case 'r':
+		return &opt->rounds;
+	default:
+		return NULL;
+	}
+}
+
+static bool set_option(struct netload_options *opt, int c, const char *text)
+{
+	switch (c) {
+	case 'd':
+		opt->device = strcmp(text, "none") ? text : NULL;
+		return true;
+	case 'm':
+		opt->rx = !strcmp(text, "rx");
+		return opt->rx || !strcmp(text, "tx");
+	case 'p':
+		opt->packed = true;
+		return true;
+	case 'E':
+		opt->event_idx = false;
+		return true;
+	case 'i':
+		opt->indirect = true;
+		return true;
+	case 'M':
+		opt->mergeable = false;
+		return true;
+	case 'w':
+		opt->idle_worker = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static struct netload_options parse(int argc, char **argv)
 {
 	struct netload_options opt = {
 		.device = "/dev/khx-net", .event_idx = true, .mergeable = true,
 		.pairs = 1, .num = 256, .batch = 64, .size = 60,
-		.packets = 100000,
+		.packets = 100000, .rounds = 4,
 	};
 	int c;
 
 	while ((c = getopt(argc, argv, "d:m:pEiMwQ:q:b:s:B:n:r:")) != -1) {
-		switch (c) {
-		case 'd': opt.device = optarg; break;
-		case 'm': opt.rx = !strcmp(optarg, "rx"); break;
-		case 'p': opt.packed = true; break;
-		case 'E': opt.event_idx = false; break;
-		case 'i': opt.indirect = true; break;
-		case 'M': opt.mergeable = false; break;
-		case 'w': opt.idle_worker = true; break;
-		case 'Q': opt.pairs = atoi(optarg); break;
-		case 'q': opt.num = atoi(optarg); break;
-		case 'b': opt.batch = atoi(optarg); break;
-		case 's': opt.size = atoi(optarg); break;
-		case 'B': opt.buf_size = atoi(optarg); break;
-		case 'n': opt.packets = atol(optarg); break;
-		case 'r': *rounds = atoi(optarg); break;
-		default: usage(argv[0]);
-		}
+		if (number(&opt, c))
+			*number(&opt, c) = atoi(optarg);
+		else if (!set_option(&opt, c, optarg))
+			usage();
 	}
 	if (!options_ok(&opt))
-		usage(argv[0]);
-	if (!strcmp(opt.device, "none"))
-		opt.device = NULL;
+		usage();
 	return opt;
 }
 
@@ -96,7 +131,7 @@ static void report(const struct netload *load, unsigned int round, uint64_t ns)
 		kicks += load->pairs[i].queue->kicks;
 		signals += load->pairs[i].queue->signals;
 	}
-	printf("{\"device\": \"%s\", \"ring\": \"%s\", \"mode\": \"%s\", \"size\": %u, \"pairs\": %u, \"round\": %u, \"packets\": %lu, \"ns_per_packet\": %.1f, \"kicks\": %lu, \"signals\": %lu}\n",
+	printf("{\"device\": \"%s\", \"ring\": \"%s\", \"mode\": \"%s\", \"size\": %u, \"pairs\": %u, \"round\": %u, \"packets\": %u, \"ns_per_packet\": %.1f, \"kicks\": %lu, \"signals\": %lu}\n",
 	       opt->device ?: "none", opt->packed ? "packed" : "split",
 	       opt->rx ? "rx" : "tx", opt->size, opt->pairs, round,
 	       opt->packets, (double)ns / opt->packets, kicks, signals);
@@ -123,15 +158,15 @@ int main(int argc, char **argv)
 {
 	static struct netload load;
 	struct netload_options opt;
-	unsigned int round, rounds = 4;
+	unsigned int round;
 	const char *counter;
 	uint64_t ns;
 	long before;
 
-	opt = parse(argc, argv, &rounds);
+	opt = parse(argc, argv);
 	netload_open(&load, &opt);
 	counter = opt.rx ? "tx_packets" : "rx_packets";
-	for (round = 0; round < rounds; round++) {
+	for (round = 0; round < opt.rounds; round++) {
 		before = tapdev_counter(&load.tap, counter);
 		ns = netload_run(&load);
 		report(&load, round, ns);

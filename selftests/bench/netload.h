@@ -34,6 +34,7 @@
  * @size: bytes of a packet
  * @buf_size: receive: bytes of a buffer, header included; 0: a packet fits
  * @packets: of one round, shared by the pairs
+ * @rounds: how often
  */
 struct netload_options {
 	const char *device;
@@ -48,7 +49,8 @@ struct netload_options {
 	unsigned int batch;
 	unsigned int size;
 	unsigned int buf_size;
-	unsigned long packets;
+	unsigned int packets;
+	unsigned int rounds;
 };
 
 /**
