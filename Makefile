@@ -24,6 +24,9 @@ demo: setup ## the main job on real guests, in a test host (all set-up included)
 check: setup ## every test, in test hosts (T="net core" for some areas only)
 	selftests/vm/check $(T)
 
+check-slow: setup ## with all Linux guests and long forms, too: hours
+	KHX_LONG=1 selftests/vm/check $(T)
+
 check-debug: setup ## the same tests on a kernel with KASAN, lockdep, kmemleak
 	selftests/vm/check --kernel debug $(T)
 
@@ -64,5 +67,5 @@ clean: ## remove what `make` built; `rm -rf build` removes the rest
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: all modules tools demo check check-debug bench style setup install \
+.PHONY: all modules tools demo check check-slow check-debug bench style setup install \
 	uninstall dkms deb clean clean-modules help

@@ -9,6 +9,9 @@
 #   TEST_USER_PROGS, TEST_GEN_USER_PROGS
 #                   the same for tests that need no module and no root: they
 #                   are run by run_user_tests
+#   TEST_GUEST_PROGS
+#                   scripts that boot Linux guests, run by run_guest_tests
+#   TEST_SLOW_PROGS those of them that are run with KHX_LONG=1 only
 #   TEST_GEN_FILES  C programs that tests start
 #   TEST_FILES      other files that tests need
 #   SRCS_NAME, LDLIBS_NAME, CFLAGS_NAME   for the program NAME
@@ -54,8 +57,16 @@ run_tests: all
 run_user_tests: all
 	@$(call run,$(TEST_USER_PROGS) $(TEST_GEN_USER_PROGS))
 
+guest_tests = $(filter-out $(if $(KHX_LONG),,$(TEST_SLOW_PROGS)),$(TEST_GUEST_PROGS))
+
+run_guest_tests: all
+	@$(call run,$(guest_tests))
+
 list_tests:
 	@echo $(TEST_PROGS) $(TEST_GEN_PROGS)
+
+list_guest_tests:
+	@echo $(guest_tests)
 
 list_user_tests:
 	@echo $(TEST_USER_PROGS) $(TEST_GEN_USER_PROGS)
@@ -65,12 +76,13 @@ list_modules:
 
 install: all
 	install -d $(INSTALL_PATH)/$(AREA)
-	cp -a $(TEST_PROGS) $(TEST_USER_PROGS) $(TEST_FILES) \
+	cp -a $(TEST_PROGS) $(TEST_GUEST_PROGS) $(TEST_USER_PROGS) $(TEST_FILES) \
 		$(wildcard settings) $(BUILT) $(INSTALL_PATH)/$(AREA)/
-	echo "$(TEST_PROGS) $(TEST_GEN_PROGS)" > $(INSTALL_PATH)/$(AREA)/tests
+	echo "$(TEST_PROGS) $(TEST_GEN_PROGS) $(TEST_GUEST_PROGS)" \
+		> $(INSTALL_PATH)/$(AREA)/tests
 
 clean:
 	rm -rf $(OUTPUT)
 
-.PHONY: all run_tests run_user_tests list_tests list_user_tests list_modules \
-	install clean
+.PHONY: all run_tests run_user_tests run_guest_tests list_tests \
+	list_user_tests list_guest_tests list_modules install clean
