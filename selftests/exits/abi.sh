@@ -11,6 +11,7 @@ dir=/sys/kernel/debug/khx/exits
 doc=../../Documentation/ABI/testing/debugfs-khx-exits
 
 tap_need_root
+[ -f "$doc" ] || tap_skip_all "its description is not installed here"
 [ -d "$dir" ] || tap_skip_all "khx_exits is not loaded"
 [ -e /dev/kvm ] || modprobe -q kvm_intel 2> /dev/null || modprobe -q kvm_amd
 [ -e /dev/kvm ] || tap_skip_all "no /dev/kvm"

@@ -8,6 +8,7 @@
 cd "$(dirname "$0")" || exit 1
 . ../lib/tap.sh
 
+[ -x ../vm/intel ] || tap_skip_all "the scripts of the test host are not here"
 tap_need bochs xorriso script
 
 programs=(counts_static hostile_static)
