@@ -61,7 +61,8 @@ random_sleep() {
 kill_guests() {
 	local i pids=()
 	for ((i = 0; i < guests; i++)); do
-		forever &
+		# Not to be in the way of what ends them.
+		nice -n 10 forever &
 		pids+=($!)
 		random_sleep
 		if [ $((i % 10)) = 4 ]; then
