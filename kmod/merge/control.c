@@ -48,7 +48,7 @@ static unsigned int khx_merge_values[KHX_MERGE_NR_SETTINGS] = {
 };
 
 /*
- * Held to change a setting and by the thread while it scans, so that nothing is
+ * Held to change a setting and by the thread for each batch, so that nothing is
  * merged any more once "run" has been set to another value.
  */
 static DEFINE_MUTEX(khx_merge_control_lock);
@@ -57,7 +57,7 @@ static struct task_struct *khx_merge_control_task;
 static unsigned long khx_merge_passes;
 static u64 khx_merge_cpu_ns;	/* of the thread, as it last knew it */
 
-/* Pages looked at before a file that wants to leave gets its turn. */
+/* Pages looked at before a file that wants to leave, or a setting, gets its turn. */
 #define KHX_MERGE_BATCH_MAX	256U
 
 /* How much slower the scanner is when it does not pay. */
@@ -152,27 +152,33 @@ static void khx_merge_control_rules(struct khx_merge_rules *rules)
 	rules->across_nodes = khx_merge_control_get(KHX_MERGE_ACROSS_NODES);
 }
 
-/* Up to pages_to_scan pages, or to the end of the pass. */
-static void khx_merge_control_scan(struct khx_merge_progress *sum)
+static bool khx_merge_control_batch(unsigned int budget,
+				    struct khx_merge_progress *pass)
 {
-	struct khx_merge_progress progress = {};
 	struct khx_merge_rules rules;
-	unsigned int left;
+	bool running;
 
 	mutex_lock(&khx_merge_control_lock);
-	khx_merge_control_rules(&rules);
-	left = khx_merge_control_get(KHX_MERGE_PAGES_TO_SCAN);
-	while (left && !progress.pass_done && khx_merge_control_is_running()) {
-		unsigned int budget = min(left, KHX_MERGE_BATCH_MAX);
-
-		khx_merge_scan_batch(&rules, budget, &progress);
-		left -= budget;
+	running = khx_merge_control_is_running();
+	if (running) {
+		khx_merge_control_rules(&rules);
+		khx_merge_scan_batch(&rules, budget, pass);
 	}
 	mutex_unlock(&khx_merge_control_lock);
+	return running && !pass->pass_done;
+}
 
-	sum->looks += progress.looks;
-	sum->merges += progress.merges;
-	sum->pass_done = progress.pass_done;
+/* Up to pages_to_scan pages, or to the end of the pass. */
+static void khx_merge_control_scan(struct khx_merge_progress *pass)
+{
+	unsigned int left = khx_merge_control_get(KHX_MERGE_PAGES_TO_SCAN);
+	unsigned int budget;
+
+	do {
+		budget = min(left, KHX_MERGE_BATCH_MAX);
+		left -= budget;
+		cond_resched();
+	} while (khx_merge_control_batch(budget, pass) && left);
 }
 
 /* Sleep after @work_ns of work, so that it stays within the share of a CPU. */
@@ -184,7 +190,7 @@ static unsigned int khx_merge_control_pause(u64 work_ns, unsigned int idle_msecs
 
 	if (khx_merge_guard_engaged())
 		rest += div_u64(work_ns * 100, limit) * (KHX_MERGE_TRICKLE - 1);
-	pause = max_t(u64, pause, div_u64(rest, NSEC_PER_MSEC));
+	pause = max_t(u64, pause, DIV_ROUND_UP_ULL(rest, NSEC_PER_MSEC));
 	return max(pause, idle_msecs);
 }
 

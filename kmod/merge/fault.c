@@ -18,7 +18,14 @@ static bool khx_merge_fault_beyond_end(struct khx_merge_file *file, pgoff_t inde
 /* A full mount is a bus error for who maps it, as on tmpfs. */
 static vm_fault_t khx_merge_fault_error(struct folio *folio)
 {
-	return folio == ERR_PTR(-ENOMEM) ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
+	switch (PTR_ERR(folio)) {
+	case -ENOMEM:
+		return VM_FAULT_OOM;
+	case -EHWPOISON:
+		return VM_FAULT_HWPOISON;
+	default:
+		return VM_FAULT_SIGBUS;
+	}
 }
 
 static vm_fault_t khx_merge_fault(struct vm_fault *vmf)
@@ -48,6 +55,11 @@ static vm_fault_t khx_merge_fault(struct vm_fault *vmf)
 	if (khx_merge_fault_beyond_end(file, vmf->pgoff)) {
 		khx_merge_index_unlock(folio);
 		return VM_FAULT_SIGBUS;
+	}
+	/* The core would do this by page->mapping, which ours do not have. */
+	if (folio_test_hwpoison(folio)) {
+		khx_merge_index_unlock(folio);
+		return VM_FAULT_HWPOISON;
 	}
 	vmf->page = folio_page(folio, 0);
 	return VM_FAULT_LOCKED;

@@ -22,13 +22,10 @@ static void khx_merge_file_adopt(struct khx_merge_file *file)
 {
 	struct mem_cgroup *memcg;
 
-	if (READ_ONCE(file->memcg))
+	if (cmpxchg(&file->owner, 0, task_tgid_nr(current)))
 		return;
 	memcg = get_mem_cgroup_from_mm(current->mm);
-	if (cmpxchg(&file->memcg, NULL, memcg))
-		mem_cgroup_put(memcg);
-	else
-		file->owner = task_tgid_nr(current);
+	WRITE_ONCE(file->memcg, memcg);
 }
 
 static int khx_merge_file_mmap(struct file *filp, struct vm_area_struct *vma)
@@ -52,18 +49,20 @@ static int khx_merge_file_mmap(struct file *filp, struct vm_area_struct *vma)
  * Copies one page's worth without its lock, so that the user's buffer may be a
  * mapping of the same page. The reference keeps the scanner off it meanwhile.
  */
-static size_t khx_merge_file_read_page(struct khx_merge_file *file, loff_t pos,
-				       size_t len, struct iov_iter *to)
+static ssize_t khx_merge_file_read_page(struct khx_merge_file *file, loff_t pos,
+					size_t len, struct iov_iter *to)
 {
 	enum khx_merge_state state;
 	struct folio *folio;
-	size_t copied;
+	ssize_t copied = -EIO;
 
 	folio = khx_merge_index_get(file, pos >> PAGE_SHIFT, &state);
 	if (!folio)
-		return iov_iter_zero(len, to);
-	copied = copy_page_to_iter(folio_page(folio, 0), offset_in_page(pos),
-				   len, to);
+		return iov_iter_zero(len, to) ?: -EFAULT;
+	if (!folio_test_hwpoison(folio))
+		copied = copy_page_to_iter(folio_page(folio, 0),
+					   offset_in_page(pos), len, to) ?:
+			 -EFAULT;
 	folio_put(folio);
 	return copied;
 }
@@ -75,7 +74,8 @@ static ssize_t khx_merge_file_read(struct kiocb *iocb, struct iov_iter *to)
 
 	while (iov_iter_count(to)) {
 		loff_t left = i_size_read(inode) - iocb->ki_pos;
-		size_t len, copied;
+		ssize_t copied;
+		size_t len;
 
 		if (left <= 0)
 			break;
@@ -84,10 +84,10 @@ static ssize_t khx_merge_file_read(struct kiocb *iocb, struct iov_iter *to)
 		len = min(len, iov_iter_count(to));
 		copied = khx_merge_file_read_page(khx_merge_file(inode),
 						  iocb->ki_pos, len, to);
+		if (copied < 0)
+			return done ?: copied;
 		iocb->ki_pos += copied;
 		done += copied;
-		if (copied < len)
-			return done ?: -EFAULT;
 		cond_resched();
 		if (fatal_signal_pending(current))
 			return done ?: -EINTR;

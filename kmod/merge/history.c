@@ -73,6 +73,20 @@ bool khx_merge_history_prepare(struct khx_merge_file *file, pgoff_t index)
 	return true;
 }
 
+/*
+ * Every change of a word goes through here: punching a hole races with faults,
+ * and the count of zeroed pages follows whoever replaced the bit.
+ */
+static void khx_merge_history_set(struct khx_merge_file *file, u32 *word, u32 new)
+{
+	u32 old = xchg(word, new);
+	long zeroed = !!(new & KHX_MERGE_HISTORY_ZERO) -
+		      !!(old & KHX_MERGE_HISTORY_ZERO);
+
+	if (zeroed)
+		khx_merge_file_count(file, KHX_MERGE_ZEROED, zeroed);
+}
+
 void khx_merge_history_merged(struct khx_merge_file *file, pgoff_t index,
 			      bool zeroed)
 {
@@ -82,11 +96,10 @@ void khx_merge_history_merged(struct khx_merge_file *file, pgoff_t index,
 	if (WARN_ON_ONCE(!word))
 		return;
 	level = READ_ONCE(*word) & KHX_MERGE_HISTORY_LEVEL;
-	WRITE_ONCE(*word, khx_merge_history_make(level, zeroed ?
-						 KHX_MERGE_HISTORY_ZERO : 0));
+	khx_merge_history_set(file, word,
+			      khx_merge_history_make(level, zeroed ?
+						     KHX_MERGE_HISTORY_ZERO : 0));
 	khx_merge_file_count(file, KHX_MERGE_MERGES, 1);
-	if (zeroed)
-		khx_merge_file_count(file, KHX_MERGE_ZEROED, 1);
 }
 
 /* A merge that lasted twice as long as the wait before it was worth it. */
@@ -103,16 +116,13 @@ static unsigned int khx_merge_history_next_level(u32 word)
 void khx_merge_history_broken(struct khx_merge_file *file, pgoff_t index)
 {
 	u32 *word = khx_merge_history_word(file, index);
-	u32 old;
+	unsigned int level;
 
 	if (!word)
 		return;
-	old = READ_ONCE(*word);
-	WRITE_ONCE(*word,
-		   khx_merge_history_make(khx_merge_history_next_level(old), 0));
+	level = khx_merge_history_next_level(READ_ONCE(*word));
+	khx_merge_history_set(file, word, khx_merge_history_make(level, 0));
 	khx_merge_file_count(file, KHX_MERGE_BREAKS, 1);
-	if (old & KHX_MERGE_HISTORY_ZERO)
-		khx_merge_file_count(file, KHX_MERGE_ZEROED, -1);
 }
 
 /* Written while private: the wait begins anew. */
@@ -125,7 +135,8 @@ void khx_merge_history_written(struct khx_merge_file *file, pgoff_t index)
 		return;
 	level = READ_ONCE(*word) & KHX_MERGE_HISTORY_LEVEL;
 	if (level)
-		WRITE_ONCE(*word, khx_merge_history_make(level, 0));
+		khx_merge_history_set(file, word,
+				      khx_merge_history_make(level, 0));
 }
 
 bool khx_merge_history_ready(struct khx_merge_file *file, pgoff_t index)
@@ -153,13 +164,6 @@ bool khx_merge_history_recent(struct khx_merge_file *file, pgoff_t index)
 	return old && khx_merge_history_age(old) < KHX_MERGE_RECENT_SECS;
 }
 
-static void khx_merge_history_forget_page(struct khx_merge_file *file, u32 *word)
-{
-	if (READ_ONCE(*word) & KHX_MERGE_HISTORY_ZERO)
-		khx_merge_file_count(file, KHX_MERGE_ZEROED, -1);
-	WRITE_ONCE(*word, 0);
-}
-
 void khx_merge_history_forget(struct khx_merge_file *file, pgoff_t start,
 			      pgoff_t end)
 {
@@ -176,8 +180,8 @@ void khx_merge_history_forget(struct khx_merge_file *file, pgoff_t start,
 		pgoff_t to = min(end, first + KHX_MERGE_HISTORY_PAGES);
 
 		for (; from < to; from++)
-			khx_merge_history_forget_page(file,
-						      &history->word[from - first]);
+			khx_merge_history_set(file, &history->word[from - first],
+					      0);
 		cond_resched();
 	}
 }

@@ -67,7 +67,8 @@ struct folio *khx_merge_index_trylock(struct khx_merge_file *file, pgoff_t index
 	folio = khx_merge_index_get(file, index, &state);
 	if (!folio)
 		return NULL;
-	if (state != KHX_MERGE_PAGE_PRIVATE || !folio_trylock(folio)) {
+	if (state != KHX_MERGE_PAGE_PRIVATE || folio_test_hwpoison(folio) ||
+	    !folio_trylock(folio)) {
 		folio_put(folio);
 		return NULL;
 	}

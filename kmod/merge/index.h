@@ -32,6 +32,7 @@ enum khx_merge_folio_bit {
 	KHX_MERGE_FOLIO_HASHED,		/* the key is that of the last look */
 	KHX_MERGE_FOLIO_CLEAN,		/* not written since it was hashed */
 	KHX_MERGE_FOLIO_CANDIDATE,	/* in its domain's table by its key */
+	KHX_MERGE_FOLIO_VOLATILE,	/* has been seen to change */
 };
 
 static inline void *khx_merge_entry(struct folio *folio, enum khx_merge_state state)
@@ -62,7 +63,7 @@ struct folio *khx_merge_index_get(struct khx_merge_file *file, pgoff_t index,
 /* Anyone who may sleep: the same, locked; the entry stays until unlock. */
 struct folio *khx_merge_index_lock(struct khx_merge_file *file, pgoff_t index,
 				   enum khx_merge_state *state);
-/* Scanner: the same for a private page; NULL when it is not or is locked. */
+/* Scanner: the same for a private page; NULL when it is not, is locked or bad. */
 struct folio *khx_merge_index_trylock(struct khx_merge_file *file, pgoff_t index);
 /* Undoes the two above. */
 void khx_merge_index_unlock(struct folio *folio);

@@ -58,6 +58,7 @@ void khx_merge_inode_evict(struct inode *inode)
 	clear_inode(inode);
 }
 
+/* The scanner's list has all files, for those who want to see them. */
 static void khx_merge_inode_setup_file(struct inode *inode,
 				       struct khx_merge_super *super)
 {
@@ -66,8 +67,7 @@ static void khx_merge_inode_setup_file(struct inode *inode,
 	inode->i_op = &khx_merge_file_inode_operations;
 	inode->i_fop = &khx_merge_file_operations;
 	file->domain = super->domain;
-	if (!super->opt.nomerge)
-		khx_merge_scan_add(file);
+	khx_merge_scan_add(file);
 }
 
 struct inode *khx_merge_inode_create(struct super_block *sb, struct inode *dir,

@@ -48,8 +48,9 @@
  * that took its reference later finds the page table entry changed and gives
  * the page back. Then the scanner compares and replaces.
  *
- * **References.** The entry holds one, each page table entry one. A merged copy
- * is freed when its last place has left and its last mapping is gone.
+ * **References.** The entry holds one, each page table entry one. (Entries hold
+ * none of a zero page, which the module keeps for as long as it is loaded.) A
+ * merged copy is freed when its last place has left and its last mapping is gone.
  *
  * Pages are on no LRU list and page->mapping is NULL: nothing reclaims, migrates
  * or swaps them. page->index and page->private are the scanner's notes.
@@ -92,12 +93,19 @@ static struct mem_cgroup *khx_merge_page_memcg(struct khx_merge_file *file,
 	return memcg;
 }
 
-/* Returned locked, with one reference; it belongs to the entry it is for. */
+/*
+ * Returned locked, with one reference; it belongs to the entry it is for.
+ *
+ * A fault that gets no memory has nowhere to go, so it may have the OOM killer
+ * find some. Everyone else can return an error: least of all is undoing merges
+ * a reason to kill a guest.
+ */
 static struct folio *khx_merge_page_alloc(struct khx_merge_file *file,
 					  struct vm_area_struct *vma,
 					  unsigned long addr, bool zeroed)
 {
-	gfp_t gfp = GFP_HIGHUSER | __GFP_ACCOUNT | (zeroed ? __GFP_ZERO : 0);
+	gfp_t gfp = GFP_HIGHUSER | __GFP_ACCOUNT | (zeroed ? __GFP_ZERO : 0) |
+		    (vma ? 0 : __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	struct mem_cgroup *memcg = khx_merge_page_memcg(file, vma);
 	struct mem_cgroup *old = set_active_memcg(memcg);
 	struct folio *folio;
@@ -170,6 +178,8 @@ static int khx_merge_page_install(struct khx_merge_file *file, pgoff_t index,
 	old = khx_merge_index_lock(file, index, &state);
 	if (state != was) {
 		ret = -EAGAIN;
+	} else if (old && folio_test_hwpoison(old)) {
+		ret = -EHWPOISON;
 	} else if (state == KHX_MERGE_PAGE_MERGED) {
 		stable = old->private;
 		khx_merge_page_break(file, index, old, fresh);
@@ -243,16 +253,25 @@ static struct folio *khx_merge_page_map_zero(struct khx_merge_file *file,
 }
 
 /*
- * May a reader see that the page is shared? Not where pages never merge, and on
- * a strict mount not while the merge is recent: then reading costs what writing
- * costs, and tells as little.
+ * Each page table entry holds a reference, and a count that overflows frees a
+ * page in use. Whoever maps one shared page this often gets pages of his own
+ * from there on, and pays for them.
+ */
+#define KHX_MERGE_PAGE_REFS_MAX	(1 << 30)
+
+/*
+ * May a reader not share the page, @folio or a zero page? Not where pages never
+ * merge, and on a strict mount not while the merge is recent: then reading costs
+ * what writing costs, and tells as little.
  */
 static bool khx_merge_page_must_own(struct khx_merge_file *file, pgoff_t index,
-				    enum khx_merge_state state)
+				    enum khx_merge_state state,
+				    struct folio *folio)
 {
 	const struct khx_merge_options *opt = &khx_merge_file_super(file)->opt;
 
-	if (opt->nomerge)
+	folio = folio ?: khx_merge_zero_folio(index);
+	if (opt->nomerge || folio_ref_count(folio) >= KHX_MERGE_PAGE_REFS_MAX)
 		return true;
 	if (!opt->strict || !khx_merge_history_recent(file, index))
 		return false;
@@ -271,7 +290,7 @@ struct folio *khx_merge_page_readable(struct khx_merge_file *file, pgoff_t index
 		folio = khx_merge_index_lock(file, index, &state);
 		if (state == KHX_MERGE_PAGE_PRIVATE)
 			return folio;
-		if (khx_merge_page_must_own(file, index, state)) {
+		if (khx_merge_page_must_own(file, index, state, folio)) {
 			if (folio)
 				khx_merge_index_unlock(folio);
 			return khx_merge_page_writable(file, index, vma, addr);
@@ -288,6 +307,7 @@ void khx_merge_page_touch(struct khx_merge_file *file, pgoff_t index,
 {
 	if (!test_and_clear_bit(KHX_MERGE_FOLIO_CLEAN, &folio->index))
 		return;
+	set_bit(KHX_MERGE_FOLIO_VOLATILE, &folio->index);
 	khx_merge_history_written(file, index);
 	khx_merge_index_mark(file, index, true);
 }

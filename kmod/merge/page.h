@@ -9,7 +9,8 @@ struct khx_merge_stable;
 
 /*
  * All return the page locked and with a reference, or an ERR_PTR(): -ENOMEM,
- * or -ENOSPC when the mount is full. @vma and @addr say where it is wanted, for
+ * -ENOSPC when the mount is full, -EHWPOISON when the merged copy that would be
+ * replaced is in bad memory. @vma and @addr say where it is wanted, for
  * the memory policy and the cgroup; @vma is NULL when no mapping is at work.
  */
 struct folio *khx_merge_page_readable(struct khx_merge_file *file, pgoff_t index,

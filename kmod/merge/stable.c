@@ -46,7 +46,8 @@ struct khx_merge_stable *khx_merge_stable_find(struct khx_merge_domain *domain,
 	rhl_for_each_entry_rcu(stable, pos, list, node) {
 		if (!left--)
 			break;
-		if (atomic_read(&stable->sharers) >= max_sharers)
+		if (atomic_read(&stable->sharers) >= max_sharers ||
+		    folio_test_hwpoison(stable->folio))
 			continue;
 		/* The lock is held: a copy in the table has a sharer. */
 		khx_merge_stable_get(stable);

@@ -229,7 +229,8 @@ static int khx_merge_super_fill(struct super_block *sb, struct fs_context *fc)
 	if (IS_ERR(super->domain))
 		return PTR_ERR(super->domain);
 
-	sb->s_maxbytes = MAX_LFS_FILESIZE;
+	/* Whole pages, so that rounding an offset up cannot overflow. */
+	sb->s_maxbytes = MAX_LFS_FILESIZE & PAGE_MASK;
 	sb->s_blocksize = PAGE_SIZE;
 	sb->s_blocksize_bits = PAGE_SHIFT;
 	sb->s_magic = KHX_MERGE_SUPER_MAGIC;

@@ -42,6 +42,8 @@ static int khx_merge_unmerge_page(struct khx_merge_file *file, pgoff_t index)
 		return 0;
 	}
 	folio = khx_merge_page_writable(file, index, NULL, 0);
+	if (folio == ERR_PTR(-EHWPOISON))	/* nothing left to save */
+		return 0;
 	if (IS_ERR(folio))
 		return PTR_ERR(folio);
 	/* It was not a guest that broke it: no reason to wait before merging. */
@@ -58,7 +60,8 @@ static bool khx_merge_unmerge_some(struct khx_merge_file *file, void *arg)
 	unsigned long index = file->unmerge_next;
 	void *entry;
 
-	if (file->unmerge_epoch == unmerge->epoch)
+	if (file->unmerge_epoch == unmerge->epoch ||
+	    khx_merge_file_super(file)->opt.nomerge)
 		return false;
 	xa_for_each_start(&file->pages, index, entry, file->unmerge_next) {
 		file->unmerge_next = index;

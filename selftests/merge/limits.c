@@ -2,6 +2,7 @@
 /* What happens when room or memory ends. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 
 #define CGROUP "/sys/fs/cgroup"
 #define GROUP CGROUP "/khx-merge-test"
+#define FILE_PAGES 4096UL
 
 static void touch_page(void *page)
 {
@@ -95,48 +97,136 @@ static bool group_make(void)
 	return !access(GROUP "/memory.max", W_OK);
 }
 
-/* In the group: fill @pages pages of the file, from start to end. */
+static uint64_t group_value(unsigned long i)
+{
+	return 1 + i % 100;
+}
+
+/* In the group: fill the file's pages, from start to end. */
 static void fill_in_group(void *arg)
 {
 	int fd = *(int *)arg;
-	unsigned long i, pages = 4096;
+	unsigned long i;
 	char *map;
 
 	if (write_text(GROUP "/cgroup.procs", "0"))
 		_exit(3);
-	map = khxmem_map(fd, pages);
-	for (i = 0; i < pages; i++)
-		page_fill(map + i * PAGE, 1 + i % 100);
+	map = khxmem_map(fd, FILE_PAGES);
+	for (i = 0; i < FILE_PAGES; i++)
+		page_fill(map + i * PAGE, group_value(i));
+}
+
+static void *fill_thread(void *arg)
+{
+	fill_in_group(arg);
+	return NULL;
+}
+
+/* Several threads meet the limit at the same pages, whose locks they wait for. */
+static void fill_by_threads(void *arg)
+{
+	pthread_t threads[4];
+	int i;
+
+	for (i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, fill_thread, arg);
+	for (i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+}
+
+/* Someone outside of the group uses the file that the group filled. */
+static bool usable(int fd)
+{
+	char *map = khxmem_map(fd, FILE_PAGES);
+	unsigned long i;
+
+	for (i = 0; i < FILE_PAGES; i++)
+		page_fill(map + i * PAGE, 5);
+	for (i = 0; i < FILE_PAGES; i++)
+		if (!page_holds(map + i * PAGE, 5))
+			break;
+	munmap(map, FILE_PAGES * PAGE);
+	return i == FILE_PAGES;
+}
+
+static void check_group_limit(void)
+{
+	int fd;
+
+	write_text(GROUP "/memory.max", "8M");
+	fd = khxmem_file(NULL, FILE_PAGES);
+	tap_ok(dies_of(SIGKILL, fill_in_group, &fd),
+	       "a task that reaches its group's limit is killed");
+	close(fd);
+	fd = khxmem_file(NULL, FILE_PAGES);
+	tap_ok(dies_of(SIGKILL, fill_by_threads, &fd),
+	       "so is one whose threads do");
+	tap_ok(usable(fd), "others go on with the same file");
+	close(fd);
+	write_text(GROUP "/memory.max", "max");
+}
+
+/* In the group: fill, then stay, so that the memory is in use. */
+static void fill_and_stay(void *arg)
+{
+	fill_in_group(arg);
+	pause();
+}
+
+/* Unmerging needs memory; that there is none is no reason to kill anyone. */
+static void check_unmerge_limit(void)
+{
+	int fd = khxmem_file(NULL, FILE_PAGES), status;
+	pid_t pid = fork();
+	char *map;
+
+	if (!pid) {
+		fill_and_stay(&fd);
+		_exit(0);
+	}
+	scan_fast();
+	figure_reaches("pages_sharing", FILE_PAGES - 100, 60);
+	scan_stop();
+	write_text(GROUP "/memory.max", "8M");
+	tap_is(setting("run", 2), -ENOMEM,
+	       "unmerging beyond the group's limit is ENOMEM");
+	tap_is(waitpid(pid, &status, WNOHANG), 0, "and kills nobody");
+	map = khxmem_map(fd, FILE_PAGES);
+	tap_is(pages_wrong(map, FILE_PAGES, group_value), 0, "nothing is lost");
+	write_text(GROUP "/memory.max", "max");
+	tap_is(setting("run", 2), 0, "with more memory it succeeds");
+	tap_is(figure("pages_sharing") +
+	       pages_wrong(map, FILE_PAGES, group_value), 0,
+	       "and all is as it was");
+	munmap(map, FILE_PAGES * PAGE);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	close(fd);
 }
 
 static void check_cgroup(void)
 {
-	int fd;
+	int fd, i;
 
 	if (!group_make()) {
-		tap_skip("no memory cgroups", "pages are charged");
-		tap_skip("no memory cgroups", "merging gives the charge back");
-		tap_skip("no memory cgroups", "the group's limit kills its task");
+		for (i = 0; i < 10; i++)
+			tap_skip("no memory cgroups", "what is charged to whom");
 		return;
 	}
 	khxmem_mount(NULL, NULL);
-	fd = khxmem_file(NULL, 4096);
+	fd = khxmem_file(NULL, FILE_PAGES);
 	dies_of(0, fill_in_group, &fd);
-	tap_ok(read_number(GROUP "/memory.current") > (long)(4096 * PAGE),
+	tap_ok(read_number(GROUP "/memory.current") > (long)(FILE_PAGES * PAGE),
 	       "pages are charged to the group of the task that faults");
 	scan_fast();
-	figure_reaches("pages_sharing", 3996, 30);
+	figure_reaches("pages_sharing", FILE_PAGES - 100, 30);
 	scan_stop();
 	tap_ok(read_number(GROUP "/memory.current") < (long)(1024 * PAGE),
 	       "merging gives the charge back");
 	tap_diag("memory.current %ld", read_number(GROUP "/memory.current"));
 	close(fd);
-
-	write_text(GROUP "/memory.max", "8M");
-	fd = khxmem_file(NULL, 4096);
-	tap_ok(dies_of(SIGKILL, fill_in_group, &fd),
-	       "a task that reaches its group's limit is killed");
-	close(fd);
+	check_group_limit();
+	check_unmerge_limit();
 	khxmem_umount(NULL);
 	rmdir(GROUP);
 }
@@ -145,7 +235,7 @@ int main(void)
 {
 	khxmem_mount(NULL, NULL);
 	khxmem_umount(NULL);
-	tap_plan(4 + 3 + 3);
+	tap_plan(4 + 3 + 2 + 3 + 5);
 	check_size();
 	check_cgroup();
 	return tap_exit();

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory that has gone bad, by MADV_HWPOISON. The kernel cannot take a page of
+ * khxmem from those who map it; but nobody must get it who did not have it, and
+ * it must not spread.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "khxmem.h"
+#include "tap.h"
+
+#define PAGES	16UL
+
+#ifndef MADV_HWPOISON
+#define MADV_HWPOISON 100
+#endif
+
+static void read_page(void *page)
+{
+	*(volatile char *)page;
+}
+
+static void write_page(void *page)
+{
+	*(volatile char *)page = 1;
+}
+
+/* 16 equal pages, of which half are in another mapping that has no faults yet. */
+static void merge_all(char *map)
+{
+	unsigned long i;
+
+	for (i = 0; i < PAGES; i++)
+		page_fill(map + i * PAGE, 5);
+	scan_fast();
+	if (!figure_reaches("pages_sharing", PAGES - 1, 20))
+		tap_bail("pages do not merge");
+	scan_stop();
+}
+
+static void check_merged(int fd, char *map)
+{
+	char byte;
+
+	tap_expect_splat("Memory failure");
+	if (madvise(map, PAGE, MADV_HWPOISON) && errno == EINVAL)
+		tap_skip_all("no CONFIG_MEMORY_FAILURE");
+	tap_ok(1, "the memory of a merged copy goes bad");
+	madvise(map, PAGES * PAGE, MADV_DONTNEED);
+	tap_ok(dies_of(SIGBUS, read_page, map + PAGE), "who reads it gets SIGBUS");
+	tap_ok(dies_of(SIGBUS, write_page, map + 2 * PAGE), "who writes it too");
+	tap_ok(pread(fd, &byte, 1, 3 * PAGE) < 0 && errno == EIO,
+	       "read(2) is EIO");
+	tap_is(setting("run", 2), 0, "unmerging passes it by");
+	tap_is(ftruncate(fd, 0) ?: ftruncate(fd, PAGES * PAGE), 0,
+	       "it is given up");
+	page_fill(map + PAGE, 6);
+	tap_ok(page_holds(map + PAGE, 6), "and new memory takes its place");
+}
+
+static void check_private(char *map)
+{
+	long sharing;
+
+	merge_all(map);
+	page_fill(map, 5);	/* its own again, equal to the others' copy */
+	madvise(map, PAGE, MADV_HWPOISON);
+	sharing = figure("pages_sharing");
+	scan_fast();
+	scan_passes(4);
+	scan_stop();
+	tap_is(figure("pages_sharing"), sharing, "a bad private page is not merged");
+	tap_ok(page_holds(map + PAGE, 5), "its equals are well");
+	tap_expect_splat(NULL);
+}
+
+int main(void)
+{
+	char *map;
+	int fd;
+
+	khxmem_mount(NULL, NULL);
+	fd = khxmem_file(NULL, PAGES);
+	map = khxmem_map(fd, PAGES);
+	merge_all(map);
+	tap_plan(7 + 2);
+	check_merged(fd, map);
+	check_private(map);
+	munmap(map, PAGES * PAGE);
+	close(fd);
+	khxmem_umount(NULL);
+	return tap_exit();
+}
