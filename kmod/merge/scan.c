@@ -8,19 +8,21 @@
  * the page is written. The index tree leads from one marked page to the next, so
  * a pass over quiet memory costs next to nothing.
  *
+ * A page is merged when two looks at it, in two passes, have found it unchanged.
  * For a marked private page:
  *
- * 1. First look: its hash is noted. (All zeros have a key of their own.)
- * 2. Second look, in a later pass: the hash must be the same, else go to 1.
- * 3. Neighbours that came so far are unmapped together. From here on a write
- *    would fault, so "unchanged" is no longer a guess. A page that someone else
- *    holds a reference to is left marked.
- * 4. A zero page becomes a hole. A page that equals a merged copy, by hash and
- *    then by every byte, becomes that copy. A page that equals a candidate makes
- *    a merged copy with it, in a frame that was neither's. Any other page becomes
- *    a candidate and loses its mark.
+ * 1. Neighbours are unmapped together, and hashed: what is written from here on
+ *    is noticed, so "unchanged" is no guess. (All zeros have a key of their own.)
+ *    A page that someone else holds a reference to is left marked.
+ * 2. In a later pass, if it was not written: a zero page becomes a hole. A page
+ *    that equals a merged copy, by hash and then by every byte, becomes that
+ *    copy. A page that equals a candidate makes a merged copy with it, in a frame
+ *    that was neither's. Any other page becomes a candidate and loses its mark.
+ * 3. If it was written, unmapping it once more would only slow its owner down. So
+ *    a page that has been seen to change is hashed as it is, mapped, until two
+ *    looks find the same; then it goes through 1 and 2 in one.
  *
- * A page whose index has a history of breaks (history.h) waits between 3 and 4,
+ * A page whose index has a history of breaks (history.h) waits between 1 and 2,
  * marked but known to be unwritten: looking at it costs no hash.
  *
  * The scan lock is held for a batch of pages. Files leave the scanner's list
@@ -57,7 +59,7 @@ static bool khx_merge_scan_file(struct khx_merge_file *file, unsigned int *budge
 		if (run.nr && (index != run.start + run.nr ||
 			       run.nr == KHX_MERGE_RUN_MAX))
 			khx_merge_settle_run(&run, rules, progress);
-		folio = khx_merge_settle_look(file, index, rules, progress);
+		folio = khx_merge_settle_look(file, index, rules);
 		if (folio) {
 			if (!run.nr)
 				run.start = index;

@@ -15,7 +15,6 @@ struct khx_merge_rules {
 
 /* What the mechanism tells the policy. */
 struct khx_merge_progress {
-	unsigned long looks;		/* pages hashed or compared */
 	unsigned long merges;		/* pages merged or zeroed */
 	bool pass_done;			/* every file has been seen */
 };

@@ -40,6 +40,7 @@ static u64 khx_merge_settle_key(struct khx_merge_file *file, struct folio *folio
 	void *page = kmap_local_folio(folio, 0);
 	u64 key;
 
+	khx_merge_file_count(file, KHX_MERGE_LOOKS, 1);
 	if (rules->zero_pages && !memchr_inv(page, 0, PAGE_SIZE))
 		key = KHX_MERGE_KEY_ZERO;
 	else
@@ -59,11 +60,18 @@ static bool khx_merge_settle_equal(struct folio *a, struct folio *b)
 	return equal;
 }
 
+static bool khx_merge_settle_is_key(struct folio *folio, u64 key)
+{
+	return test_bit(KHX_MERGE_FOLIO_HASHED, &folio->index) &&
+	       (u64)folio->private == key;
+}
+
 /* The page is not what it was: this was its first look. */
 static void khx_merge_settle_note(struct khx_merge_file *file, pgoff_t index,
 				  struct folio *folio, u64 key)
 {
 	if (test_bit(KHX_MERGE_FOLIO_HASHED, &folio->index)) {
+		set_bit(KHX_MERGE_FOLIO_VOLATILE, &folio->index);
 		khx_merge_file_count(file, KHX_MERGE_CHANGED, 1);
 		khx_merge_history_written(file, index);
 	}
@@ -84,29 +92,27 @@ static bool khx_merge_settle_busy(struct folio *folio)
 	return folio_ref_count(folio) > mappings + 2;
 }
 
+/* Shall the page be unmapped? It may be written while this looks at it. */
 static bool khx_merge_settle_wants(struct khx_merge_file *file, pgoff_t index,
 				   struct folio *folio,
-				   const struct khx_merge_rules *rules,
-				   struct khx_merge_progress *progress)
+				   const struct khx_merge_rules *rules)
 {
 	u64 key;
 
 	if (test_bit(KHX_MERGE_FOLIO_CLEAN, &folio->index))
 		return khx_merge_history_ready(file, index);
+	if (!test_bit(KHX_MERGE_FOLIO_VOLATILE, &folio->index))
+		return true;
 
-	progress->looks++;
-	khx_merge_file_count(file, KHX_MERGE_LOOKS, 1);
 	key = khx_merge_settle_key(file, folio, rules);
-	if (test_bit(KHX_MERGE_FOLIO_HASHED, &folio->index) &&
-	    (u64)folio->private == key)
+	if (khx_merge_settle_is_key(folio, key))
 		return true;
 	khx_merge_settle_note(file, index, folio, key);
 	return false;
 }
 
 struct folio *khx_merge_settle_look(struct khx_merge_file *file, pgoff_t index,
-				    const struct khx_merge_rules *rules,
-				    struct khx_merge_progress *progress)
+				    const struct khx_merge_rules *rules)
 {
 	struct folio *folio;
 
@@ -115,7 +121,7 @@ struct folio *khx_merge_settle_look(struct khx_merge_file *file, pgoff_t index,
 	folio = khx_merge_index_trylock(file, index);
 	if (!folio)
 		return NULL;
-	if (khx_merge_settle_wants(file, index, folio, rules, progress)) {
+	if (khx_merge_settle_wants(file, index, folio, rules)) {
 		if (!khx_merge_settle_busy(folio))
 			return folio;
 		khx_merge_file_count(file, KHX_MERGE_BUSY, 1);
@@ -208,22 +214,21 @@ khx_merge_settle_pair(struct khx_merge_file *file, pgoff_t index,
 	return outcome;
 }
 
-/* Unmapped, so what it holds now it holds until a write marks it again. */
+/*
+ * Unmapped, so what it holds now it holds until a write takes the mark of being
+ * clean. Returns whether that is also what the look before found.
+ */
 static bool khx_merge_settle_clean(struct khx_merge_file *file, pgoff_t index,
 				   struct folio *folio,
 				   const struct khx_merge_rules *rules)
 {
-	u64 key;
+	u64 key = khx_merge_settle_key(file, folio, rules);
+	bool same = khx_merge_settle_is_key(folio, key);
 
-	if (test_bit(KHX_MERGE_FOLIO_CLEAN, &folio->index))
-		return true;
-	key = khx_merge_settle_key(file, folio, rules);
-	if (key != (u64)folio->private) {
+	if (!same)
 		khx_merge_settle_note(file, index, folio, key);
-		return false;
-	}
 	set_bit(KHX_MERGE_FOLIO_CLEAN, &folio->index);
-	return true;
+	return same;
 }
 
 static void khx_merge_settle_alone(struct khx_merge_file *file, pgoff_t index,
@@ -237,16 +242,25 @@ static void khx_merge_settle_alone(struct khx_merge_file *file, pgoff_t index,
 	khx_merge_index_mark(file, index, false);
 }
 
-static enum khx_merge_outcome
-khx_merge_settle_merge(struct khx_merge_file *file, pgoff_t index,
-		       struct folio *folio, const struct khx_merge_rules *rules)
+/* Returns whether the page, isolated and clean, was merged. */
+static bool khx_merge_settle_merge(struct khx_merge_file *file, pgoff_t index,
+				   struct folio *folio,
+				   const struct khx_merge_rules *rules)
 {
 	enum khx_merge_outcome outcome;
 
+	if ((u64)folio->private == KHX_MERGE_KEY_ZERO) {
+		khx_merge_page_zero(file, index, folio);
+		return true;
+	}
 	outcome = khx_merge_settle_stable(file, index, folio, rules);
 	if (outcome == KHX_MERGE_ALONE)
 		outcome = khx_merge_settle_pair(file, index, folio);
-	return outcome;
+	if (outcome == KHX_MERGE_ALONE)
+		khx_merge_settle_alone(file, index, folio);
+	else if (outcome == KHX_MERGE_NEVER)
+		khx_merge_index_mark(file, index, false);
+	return outcome == KHX_MERGE_DONE;
 }
 
 /* Returns whether the page was merged. */
@@ -254,31 +268,28 @@ static bool khx_merge_settle_page(struct khx_merge_file *file, pgoff_t index,
 				  struct folio *folio,
 				  const struct khx_merge_rules *rules)
 {
-	enum khx_merge_outcome outcome = KHX_MERGE_LATER;
-	bool ready = khx_merge_history_ready(file, index);
-	bool zero = (u64)folio->private == KHX_MERGE_KEY_ZERO;
-
 	if (!khx_merge_page_isolated(folio)) {
 		khx_merge_file_count(file, KHX_MERGE_BUSY, 1);
 		return false;
 	}
-	/* The bytes are compared before a merge: no need to hash them again. */
-	if (ready && !zero) {
-		outcome = khx_merge_settle_merge(file, index, folio, rules);
-		if (outcome == KHX_MERGE_DONE)
-			return true;
-	}
-	if (!khx_merge_settle_clean(file, index, folio, rules) || !ready)
+	if (!test_bit(KHX_MERGE_FOLIO_CLEAN, &folio->index) &&
+	    !khx_merge_settle_clean(file, index, folio, rules))
 		return false;
-	if (zero) {
-		khx_merge_page_zero(file, index, folio);
-		return true;
-	}
-	if (outcome == KHX_MERGE_ALONE)
-		khx_merge_settle_alone(file, index, folio);
-	else if (outcome == KHX_MERGE_NEVER)
-		khx_merge_index_mark(file, index, false);
-	return false;
+	return khx_merge_history_ready(file, index) &&
+	       khx_merge_settle_merge(file, index, folio, rules);
+}
+
+/* A page that is mapped nowhere stays so until it is unlocked. */
+static void khx_merge_settle_unmap(struct khx_merge_run *run)
+{
+	unsigned int i;
+
+	for (i = 0; i < run->nr; i++)
+		if (folio_mapped(run->folios[i]))
+			break;
+	if (i < run->nr)
+		unmap_mapping_pages(run->file->inode.i_mapping, run->start,
+				    run->nr, false);
 }
 
 void khx_merge_settle_run(struct khx_merge_run *run,
@@ -287,9 +298,7 @@ void khx_merge_settle_run(struct khx_merge_run *run,
 {
 	unsigned int i;
 
-	if (!run->nr)
-		return;
-	unmap_mapping_pages(run->file->inode.i_mapping, run->start, run->nr, false);
+	khx_merge_settle_unmap(run);
 	for (i = 0; i < run->nr; i++) {
 		if (khx_merge_settle_page(run->file, run->start + i,
 					  run->folios[i], rules))

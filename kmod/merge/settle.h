@@ -15,7 +15,7 @@ struct khx_merge_rules;
  */
 #define KHX_MERGE_RUN_MAX	64
 
-/* Neighbours of one file, all private and locked, that look unchanged. */
+/* Neighbours of one file, all private and locked, to be unmapped together. */
 struct khx_merge_run {
 	struct khx_merge_file *file;
 	pgoff_t start;
@@ -26,12 +26,11 @@ struct khx_merge_run {
 /* All: scan lock held. */
 
 /*
- * One look at a page. Returns it locked if it should be settled, that is if it
- * has not changed since the last look and may be merged; else NULL.
+ * One look at a page. Returns it locked if it should be unmapped and settled, that
+ * is unless it is known to change or must wait; else NULL.
  */
 struct folio *khx_merge_settle_look(struct khx_merge_file *file, pgoff_t index,
-				    const struct khx_merge_rules *rules,
-				    struct khx_merge_progress *progress);
+				    const struct khx_merge_rules *rules);
 /* Merges what can be merged of the run, makes candidates of the rest, empties it. */
 void khx_merge_settle_run(struct khx_merge_run *run,
 			  const struct khx_merge_rules *rules,
