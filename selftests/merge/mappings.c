@@ -1,7 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What processes do with mapped memory, done to merged pages: each row is an
- * operation that once could have seen, kept or changed the wrong page.
+ * What processes do with mapped memory, done to merged pages: each is an
+ * operation that could see, keep or change the wrong page. Here are
+ *
+ *	MAP_PRIVATE, fork, mremap, mprotect, soft-dirty, MADV_DONTNEED,
+ *	MADV_POPULATE_*, mlock, mlockall, process_vm_writev, /proc/PID/mem,
+ *	vmsplice, O_DIRECT into a page, futex, mincore, userfaultfd, core dumps,
+ *	RSS, compaction
+ *
+ * and elsewhere
+ *
+ *	file_operations	ftruncate, punching holes, MADV_REMOVE, read(2), SIGBUS
+ *	pins		long-term pins for writing, nomerge, io_uring's buffers
+ *	numa		mbind, a copy for each node
+ *	memory_error	MADV_HWPOISON
+ *	limits		memory cgroups, size=
+ *	merging		PSS
+ *	guests.sh	KVM and its asynchronous faults, QEMU's balloon, migration
+ *
+ * A long-term pin for reading keeps what the page held: nothing that user space
+ * can do on the tested kernels takes one, so that is documented, not tested.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -158,12 +176,13 @@ static void check_populate(void)
 static void check_mlock(void)
 {
 	tap_is(mlock(map, PAGES * PAGE), 0, "mlock");
+	tap_is(mlockall(MCL_CURRENT), 0, "mlockall");
 	page_fill(map, 42);
 	scan_fast();
 	tap_ok(figure_reaches("pages_sharing", PAGES - 1, 30),
 	       "locked pages merge");
 	scan_stop();
-	munlock(map, PAGES * PAGE);
+	munlockall();
 }
 
 static void check_other_process_writes(void)
@@ -294,6 +313,46 @@ static void check_core_dump(void)
 	unlink("/tmp/core");
 }
 
+/* "RssShmem" of this process, in pages. */
+static long rss_shmem(void)
+{
+	FILE *file = fopen("/proc/self/status", "r");
+	char line[128];
+	long kib = -1;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "RssShmem: %ld", &kib) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return kib * 1024 / (long)PAGE;
+}
+
+static void check_rss(void)
+{
+	long before;
+
+	madvise(map, PAGES * PAGE, MADV_DONTNEED);
+	before = rss_shmem();
+	pages_wrong(map, PAGES, same_value);
+	tap_is(rss_shmem() - before, PAGES,
+	       "RSS counts merged pages in full, as shared memory");
+	madvise(map, PAGES * PAGE, MADV_DONTNEED);
+	tap_is(rss_shmem(), before, "and no longer when they are unmapped");
+}
+
+static void check_compaction(void)
+{
+	int compact = open("/proc/sys/vm/compact_memory", O_WRONLY);
+
+	if (compact < 0 || write(compact, "1", 1) != 1)
+		tap_skip("no CONFIG_COMPACTION", "compaction changes nothing");
+	else
+		tap_is(pages_wrong(map, PAGES, same_value), 0,
+		       "compaction changes nothing");
+	close(compact);
+}
+
 static void check_remove_while_merged(void)
 {
 	tap_is(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
@@ -303,7 +362,7 @@ static void check_remove_while_merged(void)
 	tap_is(figure("pages_sharing"), PAGES - 2, "which is counted");
 }
 
-static void check_nomerge_pin(void)
+static void check_nomerge(void)
 {
 	char *pinned;
 	int other;
@@ -329,7 +388,8 @@ static void (*const checks[])(void) = {
 	check_clear_refs, check_dontneed, check_populate, check_mlock,
 	check_other_process_writes, check_read_only_mem, check_vmsplice,
 	check_direct_io, check_futex, check_mincore, check_userfaultfd,
-	check_core_dump, check_remove_while_merged, check_nomerge_pin,
+	check_core_dump, check_rss, check_compaction, check_remove_while_merged,
+	check_nomerge,
 };
 
 int main(void)
@@ -337,8 +397,8 @@ int main(void)
 	unsigned int i;
 
 	khxmem_mount(NULL, NULL);
-	tap_plan(3 + 2 + 3 + 4 + 2 + 2 + 5 + 2 + 4 + 2 + 3 + 2 + 1 + 1 + 1 + 2 +
-		 3 + 3);
+	tap_plan(3 + 2 + 3 + 4 + 2 + 2 + 5 + 3 + 4 + 2 + 3 + 2 + 1 + 1 + 1 + 2 +
+		 2 + 1 + 3 + 3);
 	fd = khxmem_file(NULL, PAGES);
 	map = khxmem_map(fd, PAGES);
 	for (i = 0; i < sizeof(checks) / sizeof(*checks); i++) {
