@@ -1,43 +1,100 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# `khx merge` and the netlink family behind it: what they show is what is.
+# `khx merge` and the netlink family behind it: what they show is what is, and
+# events come when something happens. That of the profit guard is in guard.c.
 
 . "$(dirname "$0")/../lib/tap.sh"
 
+PATH=$PATH:$(dirname "$0")/../../build/tools
+tap_need_root
+tap_need khx jq setpriv
 [ -d /sys/kernel/khx_merge ] || tap_skip_all "khx_merge is not loaded"
-khx=$(dirname "$0")/../../build/tools/khx
-[ -x "$khx" ] || khx=$(command -v khx) || tap_skip_all "no khx"
 
 sysfs=/sys/kernel/khx_merge
 dir=/tmp/khxmem-tool
-mkdir -p "$dir"
-mount -t khxmem -o domain=tool khxmem "$dir" || exit 1
-trap 'umount "$dir"' EXIT
-truncate -s 16M "$dir/vm1"
-head -c 40960 /dev/urandom > "$dir/vm2"
-tap_plan 11
+work=$(mktemp -d)
 
-# field NAME: of the JSON on standard input
-field() {
-	grep -o "\"$1\": *[^,}]*" | head -n 1 | sed 's/.*: *//; s/"//g'
+clean_up() {
+	khx merge set run 0 cpu-limit 10 sleep-ms 20 profit-guard 1
+	jobs -p | xargs -r kill -9
+	umount "$dir" "$dir-small"
+	rm -rf "$work"
+} 2> /dev/null
+trap clean_up EXIT
+
+# shows FILTER COMMAND...: what jq makes of the first row
+shows() {
+	local filter=$1
+	shift
+	khx -j merge "$@" | jq -r ".[0] | $filter"
 }
 
-tap_is "$("$khx" -j merge show | field state)" stopped "the state is shown"
-tap_is "$("$khx" -j merge show | field promised_mib)" 16 \
-	"and what guests are promised"
-tap_is "$("$khx" -j merge show "$dir/vm2" | field private)" 10 \
-	"a file's pages are shown"
-tap_is "$("$khx" -j merge show "$dir/vm1" | field size_mib)" 16 "and its size"
-tap_fails "a file elsewhere is refused" "$khx" merge show /etc/passwd
-tap_is "$("$khx" -j merge domains | field domain)" tool "a domain is shown"
-tap_run "settings are set" "$khx" merge set cpu-limit 33 sleep-ms 44
-tap_is "$(cat $sysfs/cpu_limit $sysfs/sleep_millisecs | paste -sd' ')" "33 44" \
-	"as sysfs shows"
-tap_is "$("$khx" merge set cpu-limit 101 2>&1 | grep -c 'cpu_limit: 1 to 100')" 1 \
-	"a value out of range is refused with the range"
-tap_fails "an unknown setting is refused" "$khx" merge set colour 3
-tap_fails "nobody else may set" setpriv --reuid 65534 --clear-groups \
-	"$khx" merge set run 1
-"$khx" merge set cpu-limit 10 sleep-ms 20
+# file_row NAME FILTER: of the row of that file
+file_row() {
+	khx -j merge files | jq -r ".[] | select(.name == \"$1\") | $2"
+}
+
+# event NAME [FILTER]: has one come?
+event() {
+	jq -e "select(.event == \"$1\") | ${2:-.}" "$work/events"
+}
+
+mkdir -p "$dir" "$dir-small"
+mount -t khxmem -o domain=tool khxmem "$dir" &&
+	mount -t khxmem -o size=64k,domain=small khxmem "$dir-small" ||
+	tap_bail "no mounts"
+truncate -s 64M "$dir/vm1"
+head -c 40960 /dev/urandom > "$dir/vm2"
+cat "$dir/vm2" "$dir/vm2" > "$dir/vm3"
+
+settings() {
+	tap_run "settings are set" khx merge set cpu-limit 33 sleep-ms 44
+	tap_is "$(cat $sysfs/cpu_limit $sysfs/sleep_millisecs | paste -sd' ')" \
+		"33 44" "as sysfs shows"
+	tap_is "$(khx merge set cpu-limit 101 2>&1 |
+		grep -c 'cpu_limit: 1 to 100')" 1 \
+		"a value out of range is refused with the range"
+	tap_fails "an unknown setting is refused" khx merge set colour 3
+	tap_fails "nobody else may set" setpriv --reuid 65534 --clear-groups \
+		--bounding-set=-all --inh-caps=-all khx merge set run 1
+	tap_fails "nor see whose files there are" setpriv --reuid 65534 \
+		--clear-groups --bounding-set=-all --inh-caps=-all khx merge files
+}
+
+figures() {
+	tap_is "$(shows .state show)" stopped "the state is shown"
+	tap_is "$(shows .promised_mib show)" 64 "and what guests are promised"
+	tap_is "$(shows .private show "$dir/vm2")" 10 "a file's pages are shown"
+	tap_is "$(shows .size_mib show "$dir/vm1")" 64 "and its size"
+	tap_fails "a file elsewhere is refused" khx merge show /etc/passwd
+	tap_is "$(shows .domain domains)" tool "a domain is shown"
+	tap_is "$(khx merge show warn 0 2>&1 | grep -c 'are promised')" 1 \
+		"a promise beyond the threshold is warned of"
+	tap_is "$(khx -j merge domains | jq length)" 2 "every domain is listed"
+}
+
+merging() {
+	khx merge set sleep-ms 0 cpu-limit 100 profit-guard 0 run 1
+	tap_run "pages merge, and each file shows its own" \
+		tap_wait 20 eval '[ "$(file_row vm3 .merged)" = 20 ]'
+	tap_is "$(file_row vm2 .merged)" 10 "those of another one too"
+	tap_is "$(shows .shared domains)" 10 "the domain has the copies"
+	tap_run "the end of a pass is an event" tap_wait 10 event merge-pass
+	tap_run "with figures" tap_wait 10 event merge-pass 'select(.shared == 10)'
+	khx merge set run 0
+}
+
+full() {
+	head -c 128K /dev/zero > "$dir-small/full" 2> /dev/null
+	tap_run "a full mount is an event" tap_wait 5 event merge-limit
+}
+
+tap_plan $((8 + 6 + 5 + 1))
+khx -j merge monitor > "$work/events" &
+sleep 0.5
+figures
+settings
+merging
+full
 tap_exit

@@ -14,6 +14,12 @@
 /* Promised to guests, in percent of the host's memory, before it is too much. */
 #define MERGE_WARN_PERCENT	150
 
+static const char *const merge_events[] = {
+	[KHX_MERGE_CMD_PASS] = "merge-pass",
+	[KHX_MERGE_CMD_GUARD] = "merge-guard",
+	[KHX_MERGE_CMD_LIMIT] = "merge-limit",
+};
+
 static const char *const merge_states[] = {
 	[KHX_MERGE_STATE_STOPPED] = "stopped",
 	[KHX_MERGE_STATE_RUNNING] = "running",
@@ -115,13 +121,12 @@ static void merge_add_host(struct json_object *row,
 		out_u64(row, "overcommit_percent", promised * 100 / host);
 }
 
-static struct json_object *merge_row(unsigned int cmd,
-				     const struct nlattr *const *attrs)
+/* What the scanner does, and how that pays. */
+static void merge_add_scanner(struct json_object *row,
+			      const struct nlattr *const *attrs)
 {
-	struct json_object *row = json_object_new_object();
 	uint32_t state;
 
-	(void)cmd;
 	if (attrs[KHX_MERGE_A_STATE]) {
 		state = mnl_attr_get_u32(attrs[KHX_MERGE_A_STATE]);
 		out_str(row, "state", state < ARRAY_SIZE(merge_states) ?
@@ -134,8 +139,36 @@ static struct json_object *merge_row(unsigned int cmd,
 		json_object_object_add(row, "profit", json_object_new_int64(
 			(int64_t)mnl_attr_get_u64(attrs[KHX_MERGE_A_PROFIT])));
 	merge_add_stats(row, attrs);
+}
+
+static struct json_object *merge_row(unsigned int cmd,
+				     const struct nlattr *const *attrs)
+{
+	struct json_object *row = json_object_new_object();
+
+	(void)cmd;
+	merge_add_scanner(row, attrs);
 	merge_add_host(row, attrs);
 	merge_add_settings(row, attrs);
+	return row;
+}
+
+static struct json_object *merge_event_row(unsigned int cmd,
+					   const struct nlattr *const *attrs)
+{
+	struct json_object *row;
+
+	if (cmd >= ARRAY_SIZE(merge_events) || !merge_events[cmd])
+		return NULL;
+	row = json_object_new_object();
+	out_str(row, "event", merge_events[cmd]);
+	merge_add_scanner(row, attrs);
+	if (attrs[KHX_MERGE_A_DOMAIN_ID])
+		out_u64(row, "domain_id",
+			mnl_attr_get_u32(attrs[KHX_MERGE_A_DOMAIN_ID]));
+	if (attrs[KHX_MERGE_A_SIZE])
+		merge_add_mib(row, "size_mib",
+			      mnl_attr_get_u64(attrs[KHX_MERGE_A_SIZE]));
 	return row;
 }
 
@@ -407,6 +440,29 @@ static int cmd_merge_set(int argc, char **argv)
 	return ret;
 }
 
+static int merge_event(struct json_object *row)
+{
+	out_event(row);
+	json_object_put(row);
+	return 0;
+}
+
+static int cmd_merge_monitor(int argc, char **argv)
+{
+	struct nl *nl;
+
+	if (cmd_too_many(argc, argv, 0))
+		return KHX_EXIT_USAGE;
+	nl = nl_open(KHX_MERGE_GENL_NAME, "khx_merge");
+	if (!nl)
+		return KHX_EXIT_FAILURE;
+	nl_listen(nl, KHX_MERGE_GENL_EVENTS, KHX_MERGE_A_MAX, merge_event_row,
+		  merge_event);
+	out_error("merge monitor: %s", nl_error(nl));
+	nl_close(nl);
+	return KHX_EXIT_FAILURE;
+}
+
 static const struct cmd merge_verbs[] = {
 	{ "show", cmd_merge_show, "[FILE | warn PERCENT]" },
 	{ "files", cmd_merge_files, "" },
@@ -415,6 +471,7 @@ static const struct cmd merge_verbs[] = {
 	  "[run 0|1|2] [pages-to-scan N] [sleep-ms N] [cpu-limit PERCENT]\n"
 	  "                [max-page-sharing N] [use-zero-pages 0|1] [merge-across-nodes 0|1]\n"
 	  "                [profit-guard 0|1]" },
+	{ "monitor", cmd_merge_monitor, "" },
 	{ }
 };
 
