@@ -5,8 +5,10 @@
  *
  *	merge_cpu_ms	CPU of the scanner until all duplicates of 256 MiB are merged:
  *			half of the pages unique, half of 1024 values
- *	merge_passes	whole passes until then
+ *	merge_passes	passes that ended until then
  *	idle_cpu_us	CPU of one pass after that, nothing changing
+ *	react_passes	passes that ended until 1024 pages that have become equal
+ *			were merged, the one under way included
  *	breaks		copy-on-write breaks of 1024 equal pages rewritten once a
  *			second, for 30 seconds
  */
@@ -27,6 +29,7 @@
 #define PAGES		(256UL << 20 >> 12)
 #define VALUES		1024UL
 #define THRASHED	1024UL
+#define REACTED		1024UL
 #define THRASH_SECONDS	30
 #define DIR_KHX		"/tmp/khxmem-bench"
 
@@ -134,10 +137,14 @@ static char *memory(unsigned long pages)
 	return map;
 }
 
+/*
+ * A whole pass at once, then a short sleep: without it a scanner that is done
+ * would go on to burn CPU until we notice.
+ */
 static void full_speed(void)
 {
 	setting("pages_to_scan", 100000);
-	setting("sleep_millisecs", 0);
+	setting("sleep_millisecs", 20);
 	setting("use_zero_pages", 1);
 	if (khx) {
 		setting("cpu_limit", 100);
@@ -154,35 +161,62 @@ static void nap(long ms)
 	nanosleep(&ts, NULL);
 }
 
-static void measure_merge(void)
+static void await_figure(const char *name, long value)
 {
-	char *map = memory(PAGES);
-	unsigned long i;
+	while (figure(name) < value)
+		nap(5);
+}
+
+static void measure_first(void)
+{
+	long passes = figure("full_scans");
+	uint64_t start = scanner_ns();
+
+	setting("run", 1);
+	await_figure("pages_sharing", PAGES / 2 - VALUES);
+	printf("merge_cpu_ms %lu\n", (scanner_ns() - start) / 1000000);
+	printf("merge_passes %ld\n", figure("full_scans") - passes);
+}
+
+static void measure_idle(void)
+{
 	uint64_t start;
 	long passes;
 
-	for (i = 0; i < PAGES; i++)
-		page_fill(map + i * PAGE,
-			  i % 2 ? 1 + i / 2 % VALUES : 1000000 + i);
-	full_speed();
-	start = scanner_ns();
-	passes = figure("full_scans");
-	setting("run", 1);
-	while (figure("pages_sharing") < (long)(PAGES / 2 - VALUES))
-		nap(5);
-	printf("merge_cpu_ms %lu\n", (scanner_ns() - start) / 1000000);
-	printf("merge_passes %ld\n", figure("full_scans") - passes);
-
-	passes = figure("full_scans") + 2;
-	while (figure("full_scans") < passes)
-		nap(5);
-	setting("sleep_millisecs", 20);
+	await_figure("full_scans", figure("full_scans") + 2);
 	passes = figure("full_scans");
 	start = scanner_ns();
 	nap(8000);
 	passes = figure("full_scans") - passes;
 	printf("idle_cpu_us %lu\n", passes ?
 	       (scanner_ns() - start) / 1000 / passes : 0);
+}
+
+static void measure_reaction(char *map)
+{
+	unsigned long i;
+	long passes;
+
+	setting("sleep_millisecs", 500);	/* or passes outrun us */
+	for (i = 0; i < REACTED; i++)
+		page_fill(map + 2 * i * PAGE, 900000);
+	passes = figure("full_scans");
+	await_figure("pages_sharing", PAGES / 2 - VALUES + REACTED - 1);
+	printf("react_passes %ld\n", figure("full_scans") - passes);
+}
+
+static void measure_merge(void)
+{
+	char *map = memory(PAGES);
+	unsigned long i;
+
+	for (i = 0; i < PAGES; i++)
+		page_fill(map + i * PAGE,
+			  i % 2 ? 1 + i / 2 % VALUES : 1000000 + i);
+	full_speed();
+	measure_first();
+	measure_idle();
+	measure_reaction(map);
 	setting("run", 0);
 	munmap(map, PAGES * PAGE);
 }
@@ -221,6 +255,7 @@ int main(int argc, char **argv)
 		if (mount("khxmem", DIR_KHX, "khxmem", 0, NULL))
 			die("mount");
 	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	setting("run", 2);
 	measure_merge();
 	setting("run", 2);
