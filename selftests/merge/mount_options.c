@@ -16,6 +16,7 @@
 static const char * const bad[] = {
 	"size=", "size=x", "size=1Q", "size=-1", "size=99999999999999999999t",
 	"domain=", "domain=a b", "domain=a/b", "huge=", "huge=sometimes",
+	"huge=always",
 	"mode=9", "mode=17777", "uid=x", "uid=4294967295", "gid=4294967295",
 	"nomerge=1", "strict=yes", "colour=red", "size",
 	"domain=0123456789012345678901234567890123456789012345678901234567890123",
