@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * torture [SECONDS]: everything at once, and no byte may be wrong.
+ * torture [SECONDS]: everything at once, and no byte may be wrong. 20 seconds, or
+ * ten minutes with KHX_LONG=1.
  *
  *	writers	rewrite and verify pages of their own with one of few contents
  *	counter	increments words of pages that are equal to many others, and
  *		checks them through another mapping
  *	puncher	punches holes into pages of its own and writes them again
  *	forker	forks children that read everything
+ *	kernel	has the kernel write pages of its own (/proc/self/mem), and hold
+ *		them for a while (vmsplice)
+ *	cutter	truncates another file of the same contents, and writes it again
  *	knobs	changes settings, unmerges, runs again
  *
  * while the scanner runs at full speed.
@@ -19,6 +23,7 @@
 #include <string.h>
 #include <linux/falloc.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,16 +35,19 @@
 #define PER_WRITER	256UL
 #define COUNTERS	64UL
 #define PUNCHED		256UL
+#define KERNELS		128UL
+#define CUT		128UL
 #define CONTENTS	4
 
 #define FIRST_COUNTER	(WRITERS * PER_WRITER)
 #define FIRST_PUNCHED	(FIRST_COUNTER + COUNTERS)
-#define PAGES		(FIRST_PUNCHED + PUNCHED)
+#define FIRST_KERNELS	(FIRST_PUNCHED + PUNCHED)
+#define PAGES		(FIRST_KERNELS + KERNELS)
 
 static char *map, *alias;
 static int fd;
 static atomic_bool stop;
-static atomic_ulong errors, rewrites, increments, holes;
+static atomic_ulong errors, rewrites, increments, holes, holds, cuts;
 
 static char *page_of(char *base, unsigned long index)
 {
@@ -142,6 +150,72 @@ static void *forker_thread(void *arg)
 	return NULL;
 }
 
+/* What the pipe kept is the page of then or of now, never a mixture. */
+static void hold_page(unsigned long index, int *pipes, uint64_t old, uint64_t new)
+{
+	static char got[PAGE];
+	struct iovec iov = { page_of(map, index), PAGE };
+
+	if (vmsplice(pipes[1], &iov, 1, 0) != PAGE)
+		return;
+	page_fill(page_of(map, index), new);
+	check(page_holds(page_of(alias, index), new));
+	check(read(pipes[0], got, PAGE) == PAGE);
+	check(page_holds(got, old) || page_holds(got, new));
+	holds++;
+}
+
+static void *kernel_thread(void *arg)
+{
+	int mem = open("/proc/self/mem", O_RDWR), pipes[2];
+	static char page[PAGE];
+	unsigned int seed = 99;
+
+	(void)arg;
+	if (pipe(pipes))
+		return NULL;
+	while (!stop) {
+		unsigned long i = FIRST_KERNELS + rand_r(&seed) % KERNELS;
+		uint64_t value = rand_r(&seed) % CONTENTS;
+
+		page_fill(page, value);
+		check(pwrite(mem, page, PAGE,
+			     (off_t)(unsigned long)page_of(map, i)) == PAGE);
+		check(page_holds(page_of(alias, i), value));
+		if (rand_r(&seed) % 8 == 0)
+			hold_page(i, pipes, value, rand_r(&seed) % CONTENTS);
+		if (rand_r(&seed) % 64 == 0)
+			usleep(10000);
+	}
+	close(mem);
+	return NULL;
+}
+
+static void *cutter_thread(void *arg)
+{
+	int file = khxmem_file(NULL, CUT);
+	char *own = khxmem_map(file, CUT);
+	unsigned int seed = 12;
+
+	(void)arg;
+	while (!stop) {
+		unsigned long keep = rand_r(&seed) % CUT, i;
+
+		for (i = 0; i < CUT; i++)
+			page_fill(own + i * PAGE, i % CONTENTS);
+		usleep(rand_r(&seed) % 20000);
+		check(!ftruncate(file, keep * PAGE));
+		check(!ftruncate(file, CUT * PAGE));
+		for (i = 0; i < CUT; i++)
+			check(page_holds(own + i * PAGE,
+					 i < keep ? i % CONTENTS : 0));
+		cuts++;
+	}
+	munmap(own, CUT * PAGE);
+	close(file);
+	return NULL;
+}
+
 static void *knobs_thread(void *arg)
 {
 	unsigned int seed = 1;
@@ -162,26 +236,30 @@ static void *knobs_thread(void *arg)
 static void run_all(unsigned int seconds)
 {
 	void *(*others[])(void *) = {
-		counter_thread, puncher_thread, forker_thread, knobs_thread,
+		counter_thread, puncher_thread, forker_thread, kernel_thread,
+		cutter_thread, knobs_thread,
 	};
-	pthread_t threads[WRITERS + 4];
+	const unsigned long more = sizeof(others) / sizeof(*others);
+	pthread_t threads[WRITERS + more];
 	unsigned long i;
 
 	for (i = 0; i < WRITERS; i++)
 		pthread_create(&threads[i], NULL, writer_thread, (void *)i);
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < more; i++)
 		pthread_create(&threads[WRITERS + i], NULL, others[i], NULL);
 	sleep(seconds);
 	stop = true;
-	for (i = 0; i < WRITERS + 4; i++)
+	for (i = 0; i < WRITERS + more; i++)
 		pthread_join(threads[i], NULL);
 }
 
 int main(int argc, char **argv)
 {
-	unsigned int seconds = argc > 1 ? atoi(argv[1]) : 20;
+	unsigned int seconds = getenv("KHX_LONG") ? 600 : 20;
 	long merged, broken;
 
+	if (argc > 1)
+		seconds = atoi(argv[1]);
 	khxmem_mount(NULL, NULL);
 	tap_plan(3);
 	fd = khxmem_file(NULL, PAGES);
@@ -195,8 +273,9 @@ int main(int argc, char **argv)
 
 	merged = figure("pages_merged") - merged;
 	broken = figure("cow_breaks") - broken;
-	tap_diag("%lu rewrites, %lu increments, %lu holes, %ld merges, %ld breaks",
-		 rewrites, increments, holes, merged, broken);
+	tap_diag("%lu rewrites, %lu increments, %lu holes, %lu holds, %lu cuts",
+		 rewrites, increments, holes, holds, cuts);
+	tap_diag("%ld merges, %ld breaks", merged, broken);
 	tap_is(errors, 0, "no byte was wrong in %u seconds", seconds);
 	tap_ok(merged > 1000 && broken > 100, "while pages merged and broke");
 	setting("use_zero_pages", 1);
