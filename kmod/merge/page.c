@@ -257,7 +257,7 @@ static struct folio *khx_merge_page_map_zero(struct khx_merge_file *file,
  * page in use. Whoever maps one shared page this often gets pages of his own
  * from there on, and pays for them.
  */
-#define KHX_MERGE_PAGE_REFS_MAX	(1 << 30)
+#define KHX_MERGE_PAGE_REFS_MAX	((int)BIT(30))
 
 /*
  * May a reader not share the page, @folio or a zero page? Not where pages never

@@ -130,7 +130,7 @@ static int khx_merge_parse_param(struct fs_context *fc,
 		break;
 	case KHX_MERGE_OPT_HUGE:
 		if (result.uint_32 == KHX_MERGE_HUGE_ALWAYS)
-			return invalf(fc, "khxmem: huge=always is not supported: what merges are pages of 4 KiB");
+			return invalf(fc, "khxmem: huge=always: only 4 KiB pages can merge");
 		opt->huge = result.uint_32;
 		break;
 	case KHX_MERGE_OPT_MODE:
