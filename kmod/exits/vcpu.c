@@ -70,6 +70,7 @@ static DEFINE_RAW_SPINLOCK(khx_exits_vcpu_lock);
 static DEFINE_HASHTABLE(khx_exits_by_vcpu, KHX_EXITS_HASH_BITS);
 static LIST_HEAD(khx_exits_vcpu_fresh);
 static LIST_HEAD(khx_exits_vcpu_dead);
+static u64 khx_exits_vcpu_stamp;
 
 /* Exits that could not be counted because there was no memory for a record. */
 static atomic64_t khx_exits_vcpu_missed_exits;
@@ -155,6 +156,7 @@ static struct khx_exits_vcpu *khx_exits_vcpu_create(struct kvm_vcpu *vcpu,
 
 	raw_spin_lock_irqsave(&khx_exits_vcpu_lock, flags);
 	hash_add_rcu(khx_exits_by_vcpu, &rec->by_vcpu, (unsigned long)vcpu);
+	rec->stamp = ++khx_exits_vcpu_stamp;
 	list_add_tail(&rec->node, &khx_exits_vcpu_fresh);
 	raw_spin_unlock_irqrestore(&khx_exits_vcpu_lock, flags);
 	khx_exits_vm_kick();
@@ -173,6 +175,7 @@ static void khx_exits_vcpu_retire(struct khx_exits_vcpu *rec)
 	if (rec->state == KHX_EXITS_VCPU_NEW)
 		list_del(&rec->node);
 	rec->state = KHX_EXITS_VCPU_DEAD;
+	rec->stamp = ++khx_exits_vcpu_stamp;
 	list_add_tail(&rec->node, &khx_exits_vcpu_dead);
 }
 
@@ -311,18 +314,25 @@ void khx_exits_vcpu_take_dead(struct list_head *dead)
  * One at a time, because it may die as soon as the lock is dropped, and is put
  * on the list of the dead then. Only the caller frees those, so it stays.
  *
- * Return: a record, on no list; NULL if there is none, or if any has died that
- * has to be taken first.
+ * Records that died before this one came have to be taken first, as its VM may
+ * have the address and the name of theirs. Those that died later need not be,
+ * so guests that end all the time keep nobody else's from being shown.
+ *
+ * Return: a record, on no list; NULL if there is none, or none that may be shown
+ * yet.
  */
 struct khx_exits_vcpu *khx_exits_vcpu_take_new(void)
 {
-	struct khx_exits_vcpu *rec = NULL;
+	struct khx_exits_vcpu *rec, *dead;
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&khx_exits_vcpu_lock, flags);
-	if (list_empty(&khx_exits_vcpu_dead))
-		rec = list_first_entry_or_null(&khx_exits_vcpu_fresh,
-					       struct khx_exits_vcpu, node);
+	rec = list_first_entry_or_null(&khx_exits_vcpu_fresh,
+				       struct khx_exits_vcpu, node);
+	dead = list_first_entry_or_null(&khx_exits_vcpu_dead,
+					struct khx_exits_vcpu, node);
+	if (rec && dead && dead->stamp < rec->stamp)
+		rec = NULL;
 	if (rec) {
 		list_del_init(&rec->node);
 		rec->state = KHX_EXITS_VCPU_SHOWN;

@@ -51,6 +51,7 @@ enum khx_exits_attention {
  * Guarded by khx_exits_vcpu_lock:
  * @by_vcpu: node in the hash by @vcpu; readers use RCU
  * @node: on the list of new or of dead records, or on none
+ * @stamp: when it was put on one of them, in the order of all records
  * @state: where in its life the record is
  *
  * Guarded by khx_exits_vm_lock:
@@ -84,6 +85,7 @@ struct khx_exits_vcpu {
 
 	struct hlist_node by_vcpu;
 	struct list_head node;
+	u64 stamp;
 	enum {
 		KHX_EXITS_VCPU_NEW,
 		KHX_EXITS_VCPU_SHOWN,

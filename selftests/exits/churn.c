@@ -55,17 +55,31 @@ static bool all_gone(void)
 	return !directories();
 }
 
+/* The vCPU's file appears, or the test ends. */
+static void test_shown(void)
+{
+	struct guest g;
+
+	guest_create(&g);
+	guest_do(&g, RUN_CPUID, 7, (struct kvm_regs) {});
+	tap_is(exits_figure(&g, "exit_reason", reason(&g, "cpuid", "CPUID"), 0),
+	       7, "one that stays is shown meanwhile");
+	guest_destroy(&g);
+}
+
 int main(void)
 {
 	time_t end = time(NULL) + SECONDS;
 	int status, failed = 0, guests = 0;
 
 	guest_need();
-	tap_plan(3);
+	tap_plan(4);
 	fflush(stdout);
 	for (int i = 0; i < PROCESSES; i++)
 		if (!fork())
 			_exit(make_guests(end));
+	sleep(2);
+	test_shown();
 	while (wait(&status) > 0) {
 		failed += !WIFEXITED(status);
 		guests += WEXITSTATUS(status);
