@@ -188,15 +188,28 @@ static void interrupt(struct guest *g, unsigned int times)
 	}
 }
 
+/*
+ * What userspace injects counts as being injected again; and so it is if an
+ * interrupt of the host ends the guest's run before the delivery.
+ */
+static void injected(struct guest *g, long long wanted, const char *what)
+{
+	long long got = exits_figure(g, "interrupt", "49 reinject", 0);
+	long long cut = exits_figure(g, "exit_reason",
+				     reason(g, "interrupt",
+					    "EXTERNAL_INTERRUPT"), 0);
+
+	tap_ok(got >= wanted && got <= wanted + cut,
+	       "%s: %lld times (%lld exits for the host's)", what, got, cut);
+}
+
 static void test_interrupts(struct guest *g)
 {
 	/* A delivery that faults, on the vector or the stack, is repeated. */
 	interrupt(g, 1);
 	fresh(g);
 	interrupt(g, 20);
-	/* KVM treats what userspace injects as being injected once more. */
-	tap_is(exits_figure(g, "interrupt", "49 reinject", 0), 20,
-	       "vector 49 injected 20 times");
+	injected(g, 20, "vector 49 is injected");
 }
 
 /*
@@ -218,8 +231,7 @@ static void test_two_vcpus(struct guest *g)
 		ioctl(g->vcpu, KVM_INTERRUPT, &irq);
 		guest_run(g, 1);
 	}
-	tap_is(exits_figure(g, "interrupt", "49 reinject", 0), 10,
-	       "interrupts belong to the vCPU they are for");
+	injected(g, 10, "interrupts belong to the vCPU they are for");
 	tap_is(exits_sum(&other, "interrupt", 0), 0,
 	       "and not to the one that its thread ran before");
 	guest_destroy_vcpu(&other);
