@@ -150,8 +150,9 @@ void khx_worker_flush(struct khx_worker *worker)
 	rcu_read_lock();
 	queued = khx_worker_queue(worker, &flush.work);
 	rcu_read_unlock();
+	/* How long that takes is the owner's affair: no hang of the host. */
 	if (queued)
-		wait_for_completion(&flush.done);
+		wait_for_completion_state(&flush.done, TASK_IDLE);
 }
 
 /**
