@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # What comes with the tools: manual pages, completion, and what they say when
-# nothing is loaded.
+# nothing is loaded. And that the netlink spec describes the header.
 
 cd "$(dirname "$0")" || exit 1
 . ../lib/tap.sh
 
 tools=$PWD/../../tools
+spec=$PWD/../../Documentation/netlink/specs/khx.yaml
+header=$PWD/../../uapi/linux/khx.h
 PATH=$PWD/../../build/tools:$PATH
 
 # man_ok PAGE: formatted without a word of warning, and named as its file.
@@ -30,6 +32,55 @@ complete_words() {
 	echo "${COMPREPLY[*]}"' - "$tools" "$@"
 }
 
+# spec_set NAME: attributes of a set, as the header would spell them.
+spec_set() {
+	awk -v wanted="$1" '
+	/^    name: / { set = $2 }
+	/^        name: / && set == wanted { print toupper($2) }
+	/^operations:/ { exit }' "$spec" | tr - _
+}
+
+spec_commands() {
+	awk '/^[a-z]/ { on = $1 == "operations:" }
+	on && /^      name: / { print toupper($2) }' "$spec" | tr - _
+}
+
+# Constants, as NAME VALUE.
+spec_constants() {
+	awk '/^attribute-sets:/ { exit }
+	/^    name: / { name = toupper($2) }
+	/^    value: / { print name, $2 }' "$spec" | tr - _
+}
+
+# header_enum NAME PREFIX: what it lists, without the first and the last.
+header_enum() {
+	awk -v begin="enum $1 {" '$0 == begin { on = 1; next } /^}/ { on = 0 } on' \
+		"$header" | grep -o "^	$2[A-Z0-9_]*" | sed "s/^	$2//; /^UNSPEC$/d"
+}
+
+same() {
+	diff <("${@:2:$1}") <("${@:$(($1 + 2))}")
+}
+
+constants_agree() {
+	local name value
+	while read -r name value; do
+		echo "$name $value"
+		grep -q "^#define KHX_${name}[[:space:]]*$value$" "$header" || return
+	done < <(spec_constants)
+}
+
+# What requests, replies and events list are attributes of the set.
+lists_known() {
+	local word
+	for word in $(awk '/^operations:/ { on = 1 } on' "$spec" |
+		tr '\n' ' ' | grep -o 'attributes: *\[[^]]*\]' |
+		sed 's/attributes: *\[//; s/[],]/ /g'); do
+		echo "$word"
+		spec_set khx | grep -qx "$(tr a-z- A-Z_ <<< "$word")" || return
+	done
+}
+
 says_what_is_missing() {
 	local text
 	[ ! -d /sys/module/khx ] || return 0
@@ -41,7 +92,7 @@ says_what_is_missing() {
 
 tap_need man khx
 pages=("$tools"/*/*.8)
-tap_plan $((${#pages[@]} + 6))
+tap_plan $((${#pages[@]} + 11))
 for page in "${pages[@]}"; do
 	tap_run "$(basename "$page") has no warning" man_ok "$page"
 done
@@ -52,4 +103,11 @@ tap_is "$(complete_words worker set 1 mode "")" "device queue shared" \
 	"the values of a setting are"
 tap_is "$(complete_words -j -i 2 queue sh)" "show" "options do not get in the way"
 tap_is "$(complete_words --st)" "--statistics" "options are completed"
+tap_run "the spec has the commands of the header" \
+	same 1 spec_commands header_enum khx_cmd KHX_CMD_
+tap_run "and its attributes" same 2 spec_set khx header_enum khx_attr KHX_A_
+tap_run "and its counters" \
+	same 2 spec_set stats header_enum khx_stats_attr KHX_A_STATS_
+tap_run "and its limits" constants_agree
+tap_run "messages list attributes that there are" lists_known
 tap_exit
