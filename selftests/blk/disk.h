@@ -88,8 +88,7 @@ struct disk_request {
 	uint32_t len;
 	uint32_t cut;
 	uint32_t header_cut;	/* header in pieces of so many bytes, 0: one */
-	bool join;		/* no descriptor of its own for the status or
-				 * header: layout of VIRTIO_F_ANY_LAYOUT */
+	bool join;		/* header, status share one (ANY_LAYOUT) */
 	bool indirect;
 	/* How it ended. */
 	volatile uint8_t *status;

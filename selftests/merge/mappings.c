@@ -302,7 +302,7 @@ static void dump_core(void *arg)
 	(void)arg;
 	chdir("/tmp");
 	setrlimit(RLIMIT_CORE, &unlimited);
-	abort_now:
+abort_now:
 	raise(SIGABRT);
 	goto abort_now;
 }

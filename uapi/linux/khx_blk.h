@@ -107,8 +107,7 @@
 
 /* @flags of struct khx_blk_file */
 #define KHX_BLK_F_READONLY	(1 << 0)	/* refuse all writes */
-#define KHX_BLK_F_DIRECT	(1 << 1)	/* bypass a file's page cache,
-						 * as O_DIRECT does */
+#define KHX_BLK_F_DIRECT	(1 << 1)	/* O_DIRECT: no page cache */
 
 struct khx_blk_file {
 	__s32 fd;
