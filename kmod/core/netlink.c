@@ -6,23 +6,53 @@
 #include <linux/nospec.h>
 #include <linux/pid_namespace.h>
 #include <linux/rcupdate.h>
+#include <linux/stringify.h>
 #include <net/sock.h>
 
 #include "core/device.h"
 #include "core/netlink-internal.h"
 #include "core/registry.h"
 
+/**
+ * struct khx_netlink_range - what a number may be
+ * @min: at least
+ * @max: at most
+ * @text: for who is refused, NULL: no number
+ *
+ * Not in the policy, whose words name no attribute; and a policy's function
+ * for a number makes Linux 6.1 warn when it describes the policy to user space.
+ */
+struct khx_netlink_range {
+	u32 min;
+	u32 max;
+	const char *text;
+};
+
+static const struct khx_netlink_range khx_netlink_ranges[KHX_A_MAX + 1] = {
+	[KHX_A_DEV_ID] = { 1, U32_MAX, "dev-id: numbers start with 1" },
+	[KHX_A_QUEUE_ID] = { 0, S16_MAX, "queue-id: out of range" },
+	[KHX_A_WORKER_ID] = { 0, KHX_WORKERS_MAX - 1,
+		"worker-id: out of range" },
+	[KHX_A_MODE] = { 0, KHX_MODE_SHARED, "mode: device, queue or shared" },
+	[KHX_A_WORKERS] = { 1, KHX_WORKERS_MAX,
+		"workers: 1 to " __stringify(KHX_WORKERS_MAX) },
+	[KHX_A_POLL_US] = { 0, KHX_POLL_US_MAX,
+		"poll-us: 0 to " __stringify(KHX_POLL_US_MAX) },
+	[KHX_A_WEIGHT] = { KHX_WEIGHT_MIN, KHX_WEIGHT_MAX,
+		"weight: " __stringify(KHX_WEIGHT_MIN) " to "
+		__stringify(KHX_WEIGHT_MAX) },
+};
+
 /* What may come in; everything else is refused as unknown. */
 static const struct nla_policy khx_netlink_policy[KHX_A_MAX + 1] = {
-	[KHX_A_DEV_ID] = NLA_POLICY_MIN(NLA_U32, 1),
-	[KHX_A_QUEUE_ID] = NLA_POLICY_MAX(NLA_U32, S16_MAX),
-	[KHX_A_WORKER_ID] = NLA_POLICY_MAX(NLA_U32, KHX_WORKERS_MAX - 1),
-	[KHX_A_MODE] = NLA_POLICY_MAX(NLA_U32, KHX_MODE_SHARED),
-	[KHX_A_WORKERS] = NLA_POLICY_RANGE(NLA_U32, 1, KHX_WORKERS_MAX),
+	[KHX_A_DEV_ID] = { .type = NLA_U32 },
+	[KHX_A_QUEUE_ID] = { .type = NLA_U32 },
+	[KHX_A_WORKER_ID] = { .type = NLA_U32 },
+	[KHX_A_MODE] = { .type = NLA_U32 },
+	[KHX_A_WORKERS] = { .type = NLA_U32 },
 	[KHX_A_CPUS] = { .type = NLA_NUL_STRING, .len = KHX_CPUS_LEN_MAX - 1 },
-	[KHX_A_POLL_US] = NLA_POLICY_MAX(NLA_U32, KHX_POLL_US_MAX),
-	[KHX_A_WEIGHT] = NLA_POLICY_RANGE(NLA_U32, KHX_WEIGHT_MIN,
-					  KHX_WEIGHT_MAX),
+	[KHX_A_POLL_US] = { .type = NLA_U32 },
+	[KHX_A_WEIGHT] = { .type = NLA_U32 },
 };
 
 /* Attributes each command takes; the policy is that of all of them. */
@@ -37,18 +67,41 @@ static const u64 khx_netlink_attrs[] = {
 
 static_assert(KHX_A_MAX < BITS_PER_LONG_LONG);
 
+static int khx_netlink_check_attr(const struct nlattr *attr, bool allowed,
+				  struct netlink_ext_ack *extack)
+{
+	const struct khx_netlink_range *range =
+		&khx_netlink_ranges[nla_type(attr)];
+	u32 value;
+
+	if (!allowed) {
+		NL_SET_ERR_MSG_ATTR(extack, attr,
+				    "attribute of another command");
+		return -EINVAL;
+	}
+	if (!range->text)
+		return 0;
+	value = nla_get_u32(attr);
+	if (value >= range->min && value <= range->max)
+		return 0;
+	NL_SET_BAD_ATTR(extack, attr);
+	if (extack)
+		extack->_msg = range->text;
+	return -ERANGE;
+}
+
 static int khx_netlink_check_attrs(struct nlattr **attrs, u64 allowed,
 				   struct netlink_ext_ack *extack)
 {
 	unsigned int i;
+	int ret = 0;
 
-	for (i = 1; i <= KHX_A_MAX; i++)
-		if (attrs[i] && !(allowed & BIT_ULL(i))) {
-			NL_SET_ERR_MSG_ATTR(extack, attrs[i],
-					    "attribute of another command");
-			return -EINVAL;
-		}
-	return 0;
+	for (i = 1; i <= KHX_A_MAX && !ret; i++)
+		if (attrs[i])
+			ret = khx_netlink_check_attr(attrs[i],
+						     allowed & BIT_ULL(i),
+						     extack);
+	return ret;
 }
 
 int khx_netlink_check(struct genl_info *info, u8 cmd)

@@ -75,6 +75,15 @@ static const struct request requests[] = {
 	{ "queue out of range", KHX_CMD_QUEUE_GET, false,
 	  { U32(KHX_A_DEV_ID, OURS), U32(KHX_A_QUEUE_ID, 0xffffffff) },
 	  -ERANGE },
+	{ "queue, number too long", KHX_CMD_QUEUE_GET, false,
+	  { U32(KHX_A_DEV_ID, OURS), { KHX_A_QUEUE_ID, 8, 0, NULL } },
+	  -EINVAL },
+	{ "queue, foreign attribute", KHX_CMD_QUEUE_GET, false,
+	  { U32(KHX_A_DEV_ID, OURS), U32(KHX_A_WEIGHT, 100) }, -EINVAL },
+	{ "queue, attribute of replies", KHX_CMD_QUEUE_GET, false,
+	  { U32(KHX_A_DEV_ID, OURS), U32(KHX_A_STATE, 1) }, -EINVAL },
+	{ "all queues, of one number", KHX_CMD_QUEUE_GET, true,
+	  { U32(KHX_A_QUEUE_ID, 0) }, -EINVAL },
 	{ "all queues", KHX_CMD_QUEUE_GET, true, { }, 0 },
 	{ "all queues of a device", KHX_CMD_QUEUE_GET, true,
 	  { U32(KHX_A_DEV_ID, OURS) }, 0 },
@@ -85,6 +94,21 @@ static const struct request requests[] = {
 	  { U32(KHX_A_DEV_ID, OURS), U32(KHX_A_WORKER_ID, 0) }, 0 },
 	{ "worker that is not there", KHX_CMD_WORKER_GET, false,
 	  { U32(KHX_A_DEV_ID, OURS), U32(KHX_A_WORKER_ID, 63) }, -ENOENT },
+	{ "worker without number", KHX_CMD_WORKER_GET, false,
+	  { U32(KHX_A_DEV_ID, OURS) }, -EINVAL },
+	{ "worker without device", KHX_CMD_WORKER_GET, false,
+	  { U32(KHX_A_WORKER_ID, 0) }, -EINVAL },
+	{ "worker, number too short", KHX_CMD_WORKER_GET, false,
+	  { U32(KHX_A_DEV_ID, OURS), { KHX_A_WORKER_ID, 3, 0, NULL } },
+	  -EINVAL },
+	{ "worker, foreign attribute", KHX_CMD_WORKER_GET, false,
+	  { U32(KHX_A_DEV_ID, OURS), U32(KHX_A_QUEUE_ID, 0) }, -EINVAL },
+	{ "worker, unknown attribute", KHX_CMD_WORKER_GET, false,
+	  { U32(KHX_A_DEV_ID, OURS), U32(KHX_A_MAX + 2, 0) }, -EINVAL },
+	{ "all workers of no device", KHX_CMD_WORKER_GET, true,
+	  { U32(KHX_A_DEV_ID, 0x7ffffff0) }, -ENODEV },
+	{ "all workers, of one number", KHX_CMD_WORKER_GET, true,
+	  { U32(KHX_A_WORKER_ID, 0) }, -EINVAL },
 	{ "worker out of range", KHX_CMD_WORKER_GET, false,
 	  { U32(KHX_A_DEV_ID, OURS), U32(KHX_A_WORKER_ID, 64) }, -ERANGE },
 	{ "all workers", KHX_CMD_WORKER_GET, true, { }, 0 },
@@ -97,6 +121,18 @@ static const struct request requests[] = {
 	  { U32(KHX_A_DEV_ID, OURS), U32(KHX_A_POLL_US, 50) }, 0 },
 	{ "set poll time, too long", KHX_CMD_WORKER_SET, false,
 	  { U32(KHX_A_DEV_ID, OURS), U32(KHX_A_POLL_US, 10001) }, -ERANGE },
+	{ "set poll time, too short a number", KHX_CMD_WORKER_SET, false,
+	  { U32(KHX_A_DEV_ID, OURS), { KHX_A_POLL_US, 1, 1, NULL } },
+	  -EINVAL },
+	{ "set weight, too large", KHX_CMD_WORKER_SET, false,
+	  { U32(KHX_A_DEV_ID, OURS), U32(KHX_A_WEIGHT, 1001) }, -ERANGE },
+	{ "set too many workers", KHX_CMD_WORKER_SET, false,
+	  { U32(KHX_A_DEV_ID, OURS), U32(KHX_A_MODE, KHX_MODE_SHARED),
+	    U32(KHX_A_WORKERS, 65) }, -ERANGE },
+	{ "set workers without mode", KHX_CMD_WORKER_SET, false,
+	  { U32(KHX_A_DEV_ID, OURS), U32(KHX_A_WORKERS, 2) }, -EINVAL },
+	{ "set a counter", KHX_CMD_WORKER_SET, false,
+	  { U32(KHX_A_DEV_ID, OURS), U32(KHX_A_STATS, 2) }, -EINVAL },
 	{ "set weight, too small", KHX_CMD_WORKER_SET, false,
 	  { U32(KHX_A_DEV_ID, OURS), U32(KHX_A_WEIGHT, 9) }, -ERANGE },
 	{ "set mode queue", KHX_CMD_WORKER_SET, false,
@@ -153,16 +189,37 @@ static int run(struct ctl *ctl, const struct request *request, uint32_t ours)
 	return ctl_run(ctl, nlh, NULL, NULL);
 }
 
+/* Does a refusal say why, and what is out of range or not there, by name? */
+static bool is_explained(const struct ctl *ctl, int ret)
+{
+	switch (ret) {
+	case -ERANGE:
+	case -ENODEV:
+	case -ENOENT:
+		return strchr(ctl->extack, ':') && ctl->offset;
+	case -EINVAL:
+		return ctl->extack[0];
+	default:
+		return true;
+	}
+}
+
 static void test_requests(struct ctl *ctl, uint32_t ours)
 {
-	unsigned int i;
+	unsigned int i, unexplained = 0;
+	int ret;
 
 	for (i = 0; i < N_REQUESTS; i++) {
-		tap_is(run(ctl, &requests[i], ours), requests[i].wanted,
-		       "%s", requests[i].name);
+		ret = run(ctl, &requests[i], ours);
+		tap_is(ret, requests[i].wanted, "%s", requests[i].name);
 		if (ctl->extack[0])
 			tap_diag("%s", ctl->extack);
+		if (!requests[i].dump && !is_explained(ctl, ret)) {
+			tap_diag("not explained");
+			unexplained++;
+		}
 	}
+	tap_is(unexplained, 0, "every refusal says why, naming the attribute");
 }
 
 /* @fn in a process of its own that @before has changed. */
@@ -219,17 +276,42 @@ static int count_cb(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
+static int count(struct ctl *ctl, uint8_t cmd)
+{
+	int n = 0;
+
+	ctl_run(ctl, ctl_request(ctl, cmd, NLM_F_DUMP), count_cb, &n);
+	return n;
+}
+
+/* Returns 0 if nothing of our device is seen, nor may be changed. */
 static int other_netns_requests(uint32_t ours)
 {
 	struct ctl ctl;
-	int n = 0;
+	unsigned int i;
 
 	ctl_open(&ctl);
-	if (run(&ctl, &requests[0], ours) != -ENODEV)
+	for (i = 0; i < N_REQUESTS; i++)
+		if (!requests[i].wanted && !requests[i].dump &&
+		    run(&ctl, &requests[i], ours) != -ENODEV)
+			return 1;
+	return count(&ctl, KHX_CMD_DEV_GET) || count(&ctl, KHX_CMD_QUEUE_GET) ||
+	       count(&ctl, KHX_CMD_WORKER_GET) ? 2 : 0;
+}
+
+/* The same with a device of its own, which it does see. */
+static int own_netns_requests(uint32_t ours)
+{
+	struct ctl ctl;
+	uint32_t own;
+	int fd = open(DEVICE, O_RDWR);
+
+	ctl_open(&ctl);
+	own = ctl_last_device(&ctl);
+	if (fd < 0 || own <= ours || run(&ctl, &requests[0], own) ||
+	    count(&ctl, KHX_CMD_DEV_GET) != 1)
 		return 1;
-	ctl_run(&ctl, ctl_request(&ctl, KHX_CMD_QUEUE_GET, NLM_F_DUMP),
-		count_cb, &n);
-	return n ? 2 : 0;
+	return run(&ctl, &requests[0], ours) != -ENODEV ? 2 : 0;
 }
 
 /* Any bytes in any attribute: an answer is all that is asked for. */
@@ -275,7 +357,7 @@ int main(void)
 		tap_skip_all("%s: %s", DEVICE, strerror(errno));
 	if (ioctl(fd, VHOST_SET_OWNER))
 		tap_bail("no owner: %s", strerror(errno));
-	tap_plan(N_REQUESTS + 4);
+	tap_plan(N_REQUESTS + 6);
 
 	ctl_open(&ctl);
 	ours = ctl_last_device(&ctl);
@@ -284,6 +366,8 @@ int main(void)
 	       "an unprivileged user may look but not change");
 	tap_is(in_child(leave_netns, other_netns_requests, ours), 0,
 	       "another network namespace does not see the device");
+	tap_is(in_child(leave_netns, own_netns_requests, ours), 0,
+	       "but one that is opened there");
 	test_random(&ctl, ours);
 	ctl_close(&ctl);
 	close(fd);
