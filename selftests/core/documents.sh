@@ -32,6 +32,17 @@ complete_words() {
 	echo "${COMPREPLY[*]}"' - "$tools" "$@"
 }
 
+# Every object of the tool has a page, or is in one with its verbs.
+objects_documented() {
+	local object
+	for object in $(khx help | awk '/^OBJECT/ { on = 1; next } on { print $1 }'); do
+		echo "$object"
+		[ -f "$tools/khx/khx-$object.8" ] ||
+			grep -q "^\.B.* khx.* $object\|^\.B khx $object" "$tools"/khx/*.8 ||
+			return
+	done
+}
+
 # spec_set NAME: attributes of a set, as the header would spell them.
 spec_set() {
 	awk -v wanted="$1" '
@@ -92,10 +103,11 @@ says_what_is_missing() {
 
 tap_need man khx
 pages=("$tools"/*/*.8)
-tap_plan $((${#pages[@]} + 11))
+tap_plan $((${#pages[@]} + 12))
 for page in "${pages[@]}"; do
 	tap_run "$(basename "$page") has no warning" man_ok "$page"
 done
+tap_run "every object of the tool has a manual page" objects_documented
 tap_run "without the module, the tool says so" says_what_is_missing
 tap_is "$(complete_words w)" "worker" "an object is completed"
 tap_is "$(complete_words worker s)" "show set" "its verbs are"
