@@ -50,7 +50,7 @@ only_root_reads() {
 }
 
 tap_plan 7
-tap_wait 10 vm || tap_bail "the guest does not show"
+tap_wait 60 vm || tap_bail "the guest does not show"
 vm=$(vm)
 kill -STOP $guest
 tap_is "$(files $dir)" "$(described '')" "files of the module"

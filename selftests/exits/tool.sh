@@ -25,7 +25,7 @@ vm() {
 	find $dir -mindepth 1 -maxdepth 1 -type d -name "$guest-*" -printf '%f\n' |
 		grep -m 1 .
 }
-tap_wait 10 vm || tap_bail "the guest does not show"
+tap_wait 60 vm || tap_bail "the guest does not show"
 vm=$(vm)
 
 # count FILE REASON: of a recording
