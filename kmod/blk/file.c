@@ -75,6 +75,9 @@ static void khx_blk_file_init_iocb(struct khx_blk_request *req, int flags)
 		iocb->ki_flags |= IOCB_DIRECT;
 		iocb->ki_complete = khx_blk_file_complete;
 	}
+	/* Stacked file systems look at it when an asynchronous write ends. */
+	if (req->op == KHX_BLK_WRITE)
+		iocb->ki_flags |= IOCB_WRITE;
 	if (req->op == KHX_BLK_WRITE && req->stable)
 		iocb->ki_flags |= IOCB_DSYNC;
 }

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 blk_need
 
-tap_plan 11
+tap_plan 13
 
 blk_null_blk nullb-khx || tap_bail "no null_blk"
 blk_tap "null_blk, split" requests /dev/nullb-khx
@@ -30,6 +30,21 @@ for fs in ext4 xfs; do
 	blk_tap "file on $fs, direct" requests "$blk_path" direct
 	blk_tap "file on $fs, direct, packed" requests "$blk_path" direct packed
 done
+
+# On another file system, to which it has to give back every right to write.
+over=$blk_dir/ext4/over
+if mkdir -p "$over"/{lower,upper,work,all} 2> /dev/null &&
+		mountpoint -q "$blk_dir/ext4" && mount -t overlay overlay \
+		-o "lowerdir=$over/lower,upperdir=$over/upper,workdir=$over/work" "$over/all"; then
+	blk_later "umount $over/all"
+	blk_file "$over/all/disk" 64
+	blk_tap "file on an overlay, direct" requests "$blk_path" direct
+	tap_run "below which one can freeze" eval \
+		"timeout 20 fsfreeze -f $blk_dir/ext4 && fsfreeze -u $blk_dir/ext4"
+else
+	tap_skip "no overlay" "file on an overlay, direct"
+	tap_skip "no overlay" "below which one can freeze"
+fi
 
 blk_file "$blk_dir/loop.img" 64
 loop=$(losetup --show -f "$blk_path") && blk_later "losetup -d $loop"
