@@ -24,27 +24,18 @@ struct seq_file;
 #define KHX_BLK_SEG_MAX		126
 #define KHX_BLK_SIZE_MAX	SZ_1M
 
-/* Buckets of latency: the last one is 2^30 ns and more. */
-#define KHX_BLK_LATENCY_BUCKETS	32
-
 /**
  * struct khx_blk_stats - what a queue has done since it was opened
- * @requests: completed, by kind
- * @bytes: read and written
- * @errors: completed with another status than VIRTIO_BLK_S_OK
- * @bounced: those that had to be copied
+ * @ops: by kind
+ * @bounced: requests whose data had to be copied
  * @waited: times that the memory set aside was used up
- * @latency: requests by kind and log2 of the nanoseconds they took here
  *
  * Written under the virtqueue's mutex, read without it.
  */
 struct khx_blk_stats {
-	u64 requests[KHX_BLK_OPS];
-	u64 bytes[KHX_BLK_WRITE + 1];
-	u64 errors;
+	struct khx_op_stats ops[KHX_BLK_OPS];
 	u64 bounced;
 	u64 waited;
-	u64 latency[KHX_BLK_OPS][KHX_BLK_LATENCY_BUCKETS];
 };
 
 /*

@@ -159,6 +159,21 @@ static long khx_blk_device_ioctl(struct khx_device *dev, unsigned int cmd,
 	}
 }
 
+static const char *const khx_blk_op_names[] = {
+	[KHX_BLK_READ]		= "read",
+	[KHX_BLK_WRITE]		= "write",
+	[KHX_BLK_FLUSH]		= "flush",
+	[KHX_BLK_DISCARD]	= "discard",
+	[KHX_BLK_ZEROES]	= "zeroes",
+	[KHX_BLK_OPS]		= NULL,
+};
+
+static const struct khx_op_stats *
+khx_blk_op_stats(const struct khx_virtqueue *vq)
+{
+	return container_of(vq, struct khx_blk_queue, vq)->stats.ops;
+}
+
 static const struct khx_device_ops khx_blk_device_ops = {
 	.name		= "blk",
 	.features	= KHX_BLK_FEATURES,
@@ -166,6 +181,8 @@ static const struct khx_device_ops khx_blk_device_ops = {
 	.set_features	= khx_blk_set_features,
 	.detach		= khx_blk_detach,
 	.ioctl		= khx_blk_device_ioctl,
+	.op_names	= khx_blk_op_names,
+	.op_stats	= khx_blk_op_stats,
 };
 
 static int khx_blk_open(struct inode *inode, struct file *file)
@@ -227,16 +244,15 @@ static void khx_blk_queue_show(struct khx_blk_queue *queue,
 			       struct seq_file *m)
 {
 	const struct khx_blk_stats *stats = &queue->stats;
+	unsigned int op;
 
-	seq_printf(m, "queue-%u-blk:\treads %llu writes %llu flushes %llu discards %llu zeroes %llu read_bytes %llu written_bytes %llu errors %llu bounced %llu waited %llu in_flight %u\n",
-		   queue->vq.index, stats->requests[KHX_BLK_READ],
-		   stats->requests[KHX_BLK_WRITE],
-		   stats->requests[KHX_BLK_FLUSH],
-		   stats->requests[KHX_BLK_DISCARD],
-		   stats->requests[KHX_BLK_ZEROES],
-		   stats->bytes[KHX_BLK_READ], stats->bytes[KHX_BLK_WRITE],
-		   stats->errors, stats->bounced, stats->waited,
-		   READ_ONCE(queue->in_flight));
+	seq_printf(m, "queue-%u-blk:\tin_flight %u bounced %llu waited %llu",
+		   queue->vq.index, READ_ONCE(queue->in_flight),
+		   stats->bounced, stats->waited);
+	for (op = 0; op < KHX_BLK_OPS; op++)
+		seq_printf(m, " %s %llu errors %llu", khx_blk_op_names[op],
+			   stats->ops[op].requests, stats->ops[op].errors);
+	seq_putc(m, '\n');
 }
 
 static void khx_blk_show_fdinfo(struct seq_file *m, struct file *file)

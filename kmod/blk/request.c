@@ -30,16 +30,16 @@ static u8 khx_blk_status(int error)
 
 static void khx_blk_request_account(struct khx_blk_request *req, int error)
 {
-	struct khx_blk_stats *stats = &req->queue->stats;
 	u64 ns = req->queue->now_ns - req->start_ns;
 	unsigned int bucket = ns ? ilog2(ns) : 0;
+	struct khx_op_stats *stats;
 
-	if (error)
-		stats->errors++;
 	if (req->op == KHX_BLK_OPS)
 		return;
-	stats->requests[req->op]++;
-	stats->latency[req->op][min(bucket, KHX_BLK_LATENCY_BUCKETS - 1U)]++;
+	stats = &req->queue->stats.ops[req->op];
+	stats->requests++;
+	stats->errors += error != 0;
+	stats->latency[min(bucket, KHX_LATENCY_BUCKETS - 1U)]++;
 }
 
 /* The end of a request: the status is the last byte of its chain. */
@@ -147,7 +147,7 @@ static int khx_blk_request_move(struct khx_blk_request *req, u64 sector,
 		return ret;
 
 	req->queue->vq.stats.bytes += len;
-	req->queue->stats.bytes[req->op] += len;
+	req->queue->stats.ops[req->op].bytes += len;
 	req->pos = sector << SECTOR_SHIFT;
 	req->len = 0;
 	ret = khx_blk_window_fill(req);

@@ -33,6 +33,23 @@ struct seq_file;
 #define KHX_DEVICE_WORKERS_MAX	64
 
 /**
+ * struct khx_op_stats - what a virtqueue did about one kind of request
+ * @requests: completed, well or not
+ * @bytes: read or written
+ * @errors: requests that failed
+ * @latency: requests by log2 of the nanoseconds they took, the last bucket
+ *           also those that took longer
+ *
+ * As struct khx_virtqueue_stats, written under the virtqueue's mutex.
+ */
+struct khx_op_stats {
+	u64 requests;
+	u64 bytes;
+	u64 errors;
+	u64 latency[KHX_LATENCY_BUCKETS];
+};
+
+/**
  * struct khx_device_ops - a type of device
  * @name: as users know it, "net" or "blk"
  * @features: all that may be negotiated, KHX_DEVICE_FEATURES included
@@ -45,6 +62,9 @@ struct seq_file;
  *          device's mutex; may sleep
  * @ioctl: commands of this type, under the device's mutex and with the owner
  *         checked; -ENOIOCTLCMD for what it does not know
+ * @op_names: kinds of requests it counts, ends with NULL; or NULL for none
+ * @op_stats: the counters of a virtqueue, in that order. Called at any time
+ *            and without any lock
  */
 struct khx_device_ops {
 	const char *name;
@@ -54,6 +74,8 @@ struct khx_device_ops {
 	void (*detach)(struct khx_device *dev);
 	long (*ioctl)(struct khx_device *dev, unsigned int cmd,
 		      void __user *argp);
+	const char *const *op_names;
+	const struct khx_op_stats *(*op_stats)(const struct khx_virtqueue *vq);
 };
 
 /**

@@ -60,6 +60,67 @@ static int khx_netlink_put_stats(struct sk_buff *skb,
 	return 0;
 }
 
+static void khx_netlink_sum_op(struct khx_op_stats *sum,
+			       struct khx_virtqueue **vqs, unsigned int nvqs,
+			       unsigned int op)
+{
+	const struct khx_op_stats *stats;
+	unsigned int i, q;
+
+	memset(sum, 0, sizeof(*sum));
+	for (q = 0; q < nvqs; q++) {
+		stats = &vqs[q]->dev->ops->op_stats(vqs[q])[op];
+		sum->requests += READ_ONCE(stats->requests);
+		sum->bytes += READ_ONCE(stats->bytes);
+		sum->errors += READ_ONCE(stats->errors);
+		for (i = 0; i < KHX_LATENCY_BUCKETS; i++)
+			sum->latency[i] += READ_ONCE(stats->latency[i]);
+	}
+}
+
+static int khx_netlink_put_op(struct sk_buff *skb, const char *name,
+			      const struct khx_op_stats *stats)
+{
+	struct nlattr *nest = nla_nest_start(skb, KHX_A_OPS_OP);
+
+	if (!nest ||
+	    nla_put_string(skb, KHX_A_OP_NAME, name) ||
+	    nla_put_u64_64bit(skb, KHX_A_OP_REQUESTS, stats->requests,
+			      KHX_A_OP_PAD) ||
+	    nla_put_u64_64bit(skb, KHX_A_OP_BYTES, stats->bytes,
+			      KHX_A_OP_PAD) ||
+	    nla_put_u64_64bit(skb, KHX_A_OP_ERRORS, stats->errors,
+			      KHX_A_OP_PAD) ||
+	    nla_put_64bit(skb, KHX_A_OP_LATENCY, sizeof(stats->latency),
+			  stats->latency, KHX_A_OP_PAD))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+/* The sums over @nvqs virtqueues of @dev. */
+static int khx_netlink_put_ops(struct sk_buff *skb, struct khx_device *dev,
+			       struct khx_virtqueue **vqs, unsigned int nvqs)
+{
+	const char *const *names = dev->ops->op_names;
+	struct khx_op_stats sum;
+	struct nlattr *nest;
+	unsigned int op;
+
+	if (!names)
+		return 0;
+	nest = nla_nest_start(skb, KHX_A_OPS);
+	if (!nest)
+		return -EMSGSIZE;
+	for (op = 0; names[op]; op++) {
+		khx_netlink_sum_op(&sum, vqs, nvqs, op);
+		if (khx_netlink_put_op(skb, names[op], &sum))
+			return -EMSGSIZE;
+	}
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
 static u32 khx_netlink_state(const struct khx_virtqueue *vq)
 {
 	if (!READ_ONCE(vq->backend))
@@ -132,7 +193,8 @@ static int khx_netlink_put_dev(const struct khx_netlink_msg *msg, struct khx_dev
 	    nla_put_u32(skb, KHX_A_MODE, READ_ONCE(dev->mode)) ||
 	    nla_put_u32(skb, KHX_A_WORKERS, khx_netlink_workers(dev)))
 		return -EMSGSIZE;
-	return khx_netlink_put_stats(skb, dev->vqs, dev->nvqs);
+	return khx_netlink_put_stats(skb, dev->vqs, dev->nvqs) ?:
+	       khx_netlink_put_ops(skb, dev, dev->vqs, dev->nvqs);
 }
 
 static int khx_netlink_put_worker_of(const struct khx_netlink_msg *msg,
@@ -181,7 +243,8 @@ static int khx_netlink_put_vq(const struct khx_netlink_msg *msg, struct khx_virt
 		return -EMSGSIZE;
 	if (khx_netlink_put_worker_of(msg, vq))
 		return -EMSGSIZE;
-	return khx_netlink_put_stats(skb, &vq, 1);
+	return khx_netlink_put_stats(skb, &vq, 1) ?:
+	       khx_netlink_put_ops(skb, vq->dev, &vq, 1);
 }
 
 static unsigned int khx_netlink_serves(const struct khx_device *dev,

@@ -31,6 +31,7 @@ enum row_kind {
 	ROW_STATE,
 	ROW_FEATURES,
 	ROW_STATS,
+	ROW_OPS,
 };
 
 /* How each attribute is called, in the order in which rows have them. */
@@ -65,6 +66,7 @@ static const struct {
 	{ KHX_A_WEIGHT, "weight", ROW_U32 },
 	{ KHX_A_FEATURES, "features", ROW_FEATURES },
 	{ KHX_A_STATS, "stats", ROW_STATS },
+	{ KHX_A_OPS, "ops", ROW_OPS },
 };
 
 static const char *const row_stats[KHX_A_STATS_MAX + 1] = {
@@ -113,6 +115,80 @@ static void row_add_stats(struct json_object *row, const struct nlattr *nest)
 	json_object_object_add(row, "stats", stats);
 }
 
+/* The least time that a share of the requests took no longer than, in ns. */
+static uint64_t row_percentile(const uint64_t *latency, uint64_t requests,
+			       unsigned int percent)
+{
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < KHX_LATENCY_BUCKETS - 1; i++) {
+		sum += latency[i];
+		if (sum * 100 >= requests * percent)
+			break;
+	}
+	return requests ? 2ull << i : 0;
+}
+
+static void row_add_latency(struct json_object *op, const struct nlattr *attr)
+{
+	struct json_object *list = json_object_new_array();
+	uint64_t latency[KHX_LATENCY_BUCKETS], requests = 0;
+	unsigned int i;
+
+	if (mnl_attr_get_payload_len(attr) == sizeof(latency)) {
+		memcpy(latency, mnl_attr_get_payload(attr), sizeof(latency));
+		for (i = 0; i < KHX_LATENCY_BUCKETS; i++) {
+			requests += latency[i];
+			json_object_array_add(list,
+					json_object_new_int64(latency[i]));
+		}
+		out_u64(op, "p50_ns", row_percentile(latency, requests, 50));
+		out_u64(op, "p99_ns", row_percentile(latency, requests, 99));
+	}
+	json_object_object_add(op, "latency", list);
+}
+
+static void row_add_op(struct json_object *ops, const struct nlattr *nest)
+{
+	struct json_object *op = json_object_new_object();
+	const struct nlattr *attr;
+	const char *name = "unknown";
+
+	mnl_attr_for_each_nested(attr, nest) {
+		switch (mnl_attr_get_type(attr)) {
+		case KHX_A_OP_NAME:
+			name = mnl_attr_get_str(attr);
+			break;
+		case KHX_A_OP_REQUESTS:
+			out_u64(op, "requests", row_u64(attr));
+			break;
+		case KHX_A_OP_BYTES:
+			out_u64(op, "bytes", row_u64(attr));
+			break;
+		case KHX_A_OP_ERRORS:
+			out_u64(op, "errors", row_u64(attr));
+			break;
+		case KHX_A_OP_LATENCY:
+			row_add_latency(op, attr);
+			break;
+		}
+	}
+	json_object_object_add(ops, name, op);
+}
+
+static void row_add_ops(struct json_object *row, const char *key,
+			const struct nlattr *nest)
+{
+	struct json_object *ops = json_object_new_object();
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, nest)
+		if (mnl_attr_get_type(attr) == KHX_A_OPS_OP)
+			row_add_op(ops, attr);
+	json_object_object_add(row, key, ops);
+}
+
 static void row_add(struct json_object *row, const char *key,
 		    enum row_kind kind, const struct nlattr *attr)
 {
@@ -141,6 +217,10 @@ static void row_add(struct json_object *row, const char *key,
 	case ROW_STATS:
 		if (cmd_options.stats)
 			row_add_stats(row, attr);
+		break;
+	case ROW_OPS:
+		if (cmd_options.stats)
+			row_add_ops(row, key, attr);
 		break;
 	}
 }

@@ -60,7 +60,7 @@
  *    KHX_A_RING: string, "split" or "packed"
  *    KHX_A_MODE: u32, enum khx_mode
  *    KHX_A_WORKERS: u32
- *    KHX_A_STATS: nested, as of a queue, summed up
+ *    KHX_A_STATS, KHX_A_OPS: nested, as of a queue, summed up
  *
  * KHX_CMD_QUEUE_GET
  * -----------------
@@ -94,6 +94,17 @@
  *        KHX_A_STATS_DROPS: u64, packets the backend could not pass on
  *        KHX_A_STATS_POLLS: u64, times it was polled rather than waited for
  *        KHX_A_STATS_POLL_HITS: u64, times that found something
+ *    KHX_A_OPS: nested, since the device was opened; only of devices that know
+ *        kinds of requests
+ *        KHX_A_OPS_OP: nested, one for each kind
+ *            KHX_A_OP_NAME: string, "read", "write", "flush", "discard" or
+ *                "zeroes"
+ *            KHX_A_OP_REQUESTS: u64, requests completed
+ *            KHX_A_OP_BYTES: u64, read or written
+ *            KHX_A_OP_ERRORS: u64, requests that failed
+ *            KHX_A_OP_LATENCY: u64[KHX_LATENCY_BUCKETS], how many requests
+ *                took 2^i ns or more and less than 2^(i+1), from fetching
+ *                to completing them; the last one has all that took longer
  *
  * KHX_CMD_WORKER_GET
  * ------------------
@@ -158,6 +169,7 @@
 #define KHX_WEIGHT_MAX		1000
 #define KHX_WEIGHT_DEFAULT	100
 #define KHX_CPUS_LEN_MAX	4096
+#define KHX_LATENCY_BUCKETS	32
 
 enum khx_cmd {
 	KHX_CMD_UNSPEC,
@@ -227,6 +239,7 @@ enum khx_attr {
 	KHX_A_WORKER_TID,
 	KHX_A_CPUS,
 	KHX_A_RUNTIME,
+	KHX_A_OPS,
 
 	__KHX_A_MAX
 };
@@ -252,5 +265,28 @@ enum khx_stats_attr {
 };
 
 #define KHX_A_STATS_MAX (__KHX_A_STATS_MAX - 1)
+
+enum khx_ops_attr {
+	KHX_A_OPS_UNSPEC,
+	KHX_A_OPS_OP,
+
+	__KHX_A_OPS_MAX
+};
+
+#define KHX_A_OPS_MAX (__KHX_A_OPS_MAX - 1)
+
+enum khx_op_attr {
+	KHX_A_OP_UNSPEC,
+	KHX_A_OP_PAD,
+	KHX_A_OP_NAME,
+	KHX_A_OP_REQUESTS,
+	KHX_A_OP_BYTES,
+	KHX_A_OP_ERRORS,
+	KHX_A_OP_LATENCY,
+
+	__KHX_A_OP_MAX
+};
+
+#define KHX_A_OP_MAX (__KHX_A_OP_MAX - 1)
 
 #endif /* _UAPI_LINUX_KHX_H */
