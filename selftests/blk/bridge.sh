@@ -8,7 +8,7 @@ blk_need
 PATH=$PATH:${KHX_TOP:-../..}/build/tools
 tap_need khx-vhost-user
 
-tap_plan 7
+tap_plan 9
 blk_null_blk nullb-khx || tap_bail "no null_blk"
 khx-vhost-user --socket "$blk_dir/sock" --blk /dev/nullb-khx 2> "$blk_dir/log" &
 daemon=$!
@@ -27,6 +27,16 @@ blk_later "kill $second"
 tap_wait 10 test -S "$blk_dir/sock2"
 tap_fails "a file that is in use is refused" \
 	timeout 5 khx-vhost-user --socket "$blk_dir/sock3" --blk "$blk_path"
+khx-vhost-user --socket "$blk_dir/sock3" --blk "$blk_path" --force 2> /dev/null &
+blk_later "kill $!"
+tap_run "unless that is said to be all right" tap_wait 10 test -S "$blk_dir/sock3"
+blk_null_blk nullb-fs && mkfs.ext4 -q -E nodiscard /dev/nullb-fs &&
+	mkdir "$blk_dir/fs" && mount /dev/nullb-fs "$blk_dir/fs" &&
+	blk_later "umount $blk_dir/fs"
+khx-vhost-user --socket "$blk_dir/sock4" --blk /dev/nullb-fs 2> "$blk_dir/log4" &
+blk_later "kill $!"
+tap_run "of a mounted device it warns" \
+	tap_wait 10 grep -q "warning: .* is mounted" "$blk_dir/log4"
 kill $daemon $second
 tap_run "it ends" tap_wait 5 eval "! kill -0 $daemon"
 sed 's/^/# log: /' "$blk_dir/log" | head -n 20
