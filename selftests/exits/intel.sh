@@ -24,7 +24,7 @@ passed() {
 }
 
 tap_plan $((${#programs[@]} + 1))
-../vm/intel --module khx_exits "${programs[@]/#/$OUTPUT/}" > "$lines"
+../vm/intel --timeout 800 --module khx_exits "${programs[@]/#/$OUTPUT/}" > "$lines"
 status=$?
 tap_diag "$(cat "$lines")"
 for i in "${!programs[@]}"; do
