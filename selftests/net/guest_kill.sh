@@ -76,7 +76,7 @@ kill_under_traffic() {
 	local i
 	for ((i = 1; i <= KILLS; i++)); do
 		restore_victim
-		if ! tap_wait 30 has_traffic; then
+		if ! tap_wait 120 has_traffic; then
 			echo "no traffic before kill $i"
 			cat "/proc/$(guest_pid victim)/fdinfo/${net_fds[1]}"
 			guest_log victim
@@ -148,13 +148,13 @@ net_up victim 1 && net_up victim 2 || tap_bail "the guest has no NIC"
 flood_guest 1
 flood_guest 2
 flood_host
-tap_wait 30 has_traffic
+tap_wait 120 has_traffic
 tap_run "traffic before anything else" has_traffic
 net_claim "a running guest is saved" save_victim || tap_bail "no saved guest"
 net_claim "killed $KILLS times under traffic" kill_under_traffic
 
 restore_victim
-tap_wait 30 has_traffic
+tap_wait 120 has_traffic
 tap_fails "the module stays while it is in use" rmmod khx_net
 net_claim "tap removed under traffic" tap_removal
 guest_kill victim
