@@ -223,6 +223,8 @@ static void test_two_vcpus(struct guest *g)
 
 	guest_create_vcpu(&other, g, 1);
 	guest_do(&other, RUN_CPUID, 1, (struct kvm_regs) {});
+	/* As above: a delivery that faults is repeated. */
+	interrupt(g, 1);
 	guest_set_regs(g, RUN_INTERRUPTS, &(struct kvm_regs) { .rsi = 10 });
 	guest_run(g, 1);
 	exits_reset();
