@@ -10,7 +10,8 @@ here=$(dirname "$0")
 . "${KHX_LIB:-$here/../lib}/guest.sh"
 . "$here/netguest.sh"
 
-ROM=${ROM:-/usr/lib/ipxe/qemu/pxe-virtio.rom}
+# QEMU's own choice for the device; it makes the ROM's ID the device's.
+ROM=/usr/lib/ipxe/qemu/efi-virtio.rom
 KERNEL_IMAGE=${KHX_GUEST:-}/bzImage
 HTTP_PORT=8099
 
@@ -87,7 +88,7 @@ net_link 1 || tap_bail "no link"
 serve_files
 nics=()
 net_nic 1 "" "packed=on,bootindex=1"
-nics=("${nics[@]/romfile=,/romfile=$ROM,}")
+nics=("${nics[@]/romfile=,/}")
 tap_plan 3
 guest_start boot "${nics[@]}"
 net_close
