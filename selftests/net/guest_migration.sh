@@ -12,6 +12,7 @@
 #	khxt-tap2  other side's NIC/
 
 here=$(dirname "$0")
+[ -n "${KHX_LONG:-}" ] || NET_MIB=${NET_MIB:-8}
 . "${KHX_LIB:-$here/../lib}/tap.sh"
 . "${KHX_LIB:-$here/../lib}/guest.sh"
 . "$here/netguest.sh"
@@ -94,7 +95,7 @@ start_streams() {
 }
 
 await_streams() {
-	GUEST_TIMEOUT=90 guest_run "$1" "cd /tmp
+	GUEST_TIMEOUT=300 guest_run "$1" "cd /tmp
 		until [ -n \"\$(tail -n 1 send | grep '^[0-9]*\$')\" ] &&
 			[ -n \"\$(tail -n 1 receive | grep '^[0-9]*\$')\" ]; do sleep 0.2; done
 		cat send receive; [ \$(tail -n 1 send)\$(tail -n 1 receive) = 00 ]"
