@@ -147,6 +147,33 @@ guest_event() {
 	guest_reply "$1" qmp.out "\"event\": \"$2\".*$guest_eol" "${3:-30}"
 }
 
+# guest_is_migrated NAME: has it all been sent?
+guest_is_migrated() {
+	guest_qmp "$1" query-migrate | grep -q '"status": "completed"'
+}
+
+# guest_is_loaded NAME: has it all been received?
+guest_is_loaded() {
+	guest_qmp "$1" query-status | grep -q '"status": "\(paused\|prelaunch\)"'
+}
+
+# guest_same_memory FROM TO: of two guests that stand still; prints the first
+# bytes that differ in each page.
+guest_same_memory() {
+	local name
+	for name in "$1" "$2"; do
+		guest_qmp "$name" pmemsave "{\"val\": 0, \"size\": $((GUEST_MEM << 20)),
+			\"filename\": \"$GUEST_DIR/memory.$name\"}" > /dev/null || return
+	done
+	cmp -l "$GUEST_DIR/memory.$1" "$GUEST_DIR/memory.$2" |
+		awk '{ page = int(($1 - 1) / 4096) }
+		page != last { n++; last = page; bytes = 0 }
+		bytes++ < 16 { printf "%#x: %s -> %s (octal)\n", $1 - 1, $2, $3 }
+		END { print n + 0, "pages differ"; exit n > 0 }' ||
+		return
+	rm "$GUEST_DIR/memory.$1" "$GUEST_DIR/memory.$2"
+}
+
 # guest_kill NAME [SIGNAL]: end its QEMU, by kill -9 if not said otherwise.
 guest_kill() {
 	[ -n "${guest_pids[$1]:-}" ] || return 0

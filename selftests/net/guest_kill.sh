@@ -34,13 +34,9 @@ save_victim() {
 	guest_qmp victim migrate "{\"uri\": \"exec:cat > $GUEST_DIR/saved\"}" \
 		> /dev/null || return
 	guest_event victim STOP 60 > /dev/null &&
-		tap_wait 60 is_saved
+		tap_wait 60 guest_is_migrated victim
 	net_fell_back victim && return 1
 	guest_kill victim
-}
-
-is_saved() {
-	guest_qmp victim query-migrate | grep -q '"status": "completed"'
 }
 
 # flood_guest N: from the host, which must not ask who has the address while

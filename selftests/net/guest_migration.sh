@@ -36,36 +36,12 @@ start_side() {
 	exec {fd}>&-
 }
 
-is_migrated() {
-	guest_qmp "$1" query-migrate | grep -q '"status": "completed"'
-}
-
-is_loaded() {
-	guest_qmp "$1" query-status | grep -q '"status": "\(paused\|prelaunch\)"'
-}
-
-# same_memory FROM TO: of two guests that stand still.
-same_memory() {
-	local name
-	for name in "$1" "$2"; do
-		guest_qmp "$name" pmemsave "{\"val\": 0, \"size\": $((GUEST_MEM << 20)),
-			\"filename\": \"$GUEST_DIR/memory.$name\"}" > /dev/null || return
-	done
-	cmp -l "$GUEST_DIR/memory.$1" "$GUEST_DIR/memory.$2" |
-		awk '{ page = int(($1 - 1) / 4096) }
-		page != last { n++; last = page; bytes = 0 }
-		bytes++ < 16 { printf "%#x: %s -> %s (octal)\n", $1 - 1, $2, $3 }
-		END { print n + 0, "pages differ"; exit n > 0 }' ||
-		return
-	rm "$GUEST_DIR/memory.$1" "$GUEST_DIR/memory.$2"
-}
-
 # migrate FROM TO: until TO can go on; prints the figures.
 migrate() {
 	local figures
 	guest_qmp "$1" migrate "{\"uri\": \"unix:$GUEST_DIR/socket\"}" > /dev/null ||
 		return
-	tap_wait 60 is_migrated "$1" && tap_wait 10 is_loaded "$2" || return
+	tap_wait 60 guest_is_migrated "$1" && tap_wait 10 guest_is_loaded "$2" || return
 	figures=$(guest_qmp "$1" query-migrate | tr ',{}' '\n\n\n' |
 		grep -e '"total-time"' -e '"downtime"' -e '"dirty-sync-count"' \
 			-e '"transferred"' | tr '\n' ' ')
@@ -105,7 +81,7 @@ await_streams() {
 hop() {
 	start_side "$2" "$3" "$4" -S -incoming "unix:$GUEST_DIR/socket" &&
 		start_streams "$1" && migrate "$1" "$2" &&
-		same_memory "$1" "$2" || return
+		guest_same_memory "$1" "$2" || return
 	guest_kill "$1"
 	guest_qmp "$2" cont > /dev/null
 	await_streams "$2" && ! net_fell_back "$2"
