@@ -331,13 +331,6 @@ static struct json_object *event_row(unsigned int cmd,
 	return row;
 }
 
-static int event_print(struct json_object *row)
-{
-	out_event(row);
-	json_object_put(row);
-	return 0;
-}
-
 static int cmd_exits_monitor(int argc, char **argv)
 {
 	struct nl *nl;
@@ -348,7 +341,7 @@ static int cmd_exits_monitor(int argc, char **argv)
 	if (!nl)
 		return KHX_EXIT_FAILURE;
 	nl_listen(nl, KHX_EXITS_MCGRP_EVENTS, KHX_EXITS_A_MAX, event_row,
-		  event_print);
+		  out_event);
 	out_error("%s", nl_error(nl));
 	nl_close(nl);
 	return KHX_EXIT_FAILURE;

@@ -440,13 +440,6 @@ static int cmd_merge_set(int argc, char **argv)
 	return ret;
 }
 
-static int merge_event(struct json_object *row)
-{
-	out_event(row);
-	json_object_put(row);
-	return 0;
-}
-
 static int cmd_merge_monitor(int argc, char **argv)
 {
 	struct nl *nl;
@@ -457,7 +450,7 @@ static int cmd_merge_monitor(int argc, char **argv)
 	if (!nl)
 		return KHX_EXIT_FAILURE;
 	nl_listen(nl, KHX_MERGE_GENL_EVENTS, KHX_MERGE_A_MAX, merge_event_row,
-		  merge_event);
+		  out_event);
 	out_error("merge monitor: %s", nl_error(nl));
 	nl_close(nl);
 	return KHX_EXIT_FAILURE;

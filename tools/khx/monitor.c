@@ -29,13 +29,6 @@ static struct json_object *monitor_row(unsigned int cmd,
 	return row;
 }
 
-static int monitor_event(struct json_object *row)
-{
-	out_event(row);
-	json_object_put(row);
-	return 0;
-}
-
 static int cmd_monitor_events(int argc, char **argv)
 {
 	struct nl *nl;
@@ -47,7 +40,7 @@ static int cmd_monitor_events(int argc, char **argv)
 	if (!nl)
 		return KHX_EXIT_FAILURE;
 	ret = nl_listen(nl, KHX_GENL_MCGRP_EVENTS, KHX_A_MAX, monitor_row,
-			monitor_event);
+			out_event);
 	if (ret)
 		out_error("%s", nl_error(nl));
 	nl_close(nl);

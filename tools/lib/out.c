@@ -175,15 +175,10 @@ void out_rows(struct json_object *rows, const struct out_column *columns)
 		out_table(rows, columns);
 }
 
-void out_event(struct json_object *row)
+static void out_event_text(struct json_object *row)
 {
 	char text[OUT_CELL_MAX];
 
-	if (out_options.json) {
-		out_json(row);
-		fflush(stdout);
-		return;
-	}
 	printf("%s:", out_get_str(row, "event"));
 	json_object_object_foreach(row, key, value) {
 		if (!strcmp(key, "event") ||
@@ -193,5 +188,15 @@ void out_event(struct json_object *row)
 		printf(strchr(text, ' ') ? " %s \"%s\"" : " %s %s", key, text);
 	}
 	putchar('\n');
+}
+
+int out_event(struct json_object *row)
+{
+	if (out_options.json)
+		out_json(row);
+	else
+		out_event_text(row);
 	fflush(stdout);
+	json_object_put(row);
+	return 0;
 }

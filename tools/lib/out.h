@@ -34,9 +34,10 @@ void out_rows(struct json_object *rows, const struct out_column *columns);
 
 /*
  * One event, a line of its own: JSON, or the member "event" and the others
- * as "event: key value key value".
+ * as "event: key value key value". Keeps the row, as nl_listen() wants it, and
+ * returns 0.
  */
-void out_event(struct json_object *row);
+int out_event(struct json_object *row);
 
 /* To standard error, with the program's name in front. */
 void out_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
