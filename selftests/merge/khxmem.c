@@ -100,6 +100,21 @@ unsigned long pages_wrong(const void *map, unsigned long pages,
 	return wrong;
 }
 
+long smaps_kib(const char *name)
+{
+	FILE *file = fopen("/proc/self/smaps_rollup", "r");
+	size_t length = strlen(name);
+	char line[256];
+	long kib = -1;
+
+	while (file && kib < 0 && fgets(line, sizeof(line), file))
+		if (!strncmp(line, name, length) && line[length] == ':')
+			kib = strtol(line + length + 1, NULL, 10);
+	if (file)
+		fclose(file);
+	return kib;
+}
+
 long figure(const char *name)
 {
 	char path[128];

@@ -31,6 +31,9 @@ bool page_holds(const void *page, uint64_t value);
 unsigned long pages_wrong(const void *map, unsigned long pages,
 			  uint64_t (*value)(unsigned long));
 
+/* A line of this process's smaps_rollup, "Rss" for one, in KiB; -1 without. */
+long smaps_kib(const char *name);
+
 /* Files of /sys/kernel/khx_merge. */
 long figure(const char *name);
 int setting(const char *name, long value);

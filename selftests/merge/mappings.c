@@ -317,16 +317,7 @@ static void check_core_dump(void)
 /* Resident pages of this process, by its page tables. */
 static long rss(void)
 {
-	FILE *file = fopen("/proc/self/smaps_rollup", "r");
-	char line[128];
-	long kib = -1;
-
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "Rss: %ld", &kib) == 1)
-			break;
-	if (file)
-		fclose(file);
-	return kib * 1024 / (long)PAGE;
+	return smaps_kib("Rss") * 1024 / (long)PAGE;
 }
 
 static void check_rss(void)

@@ -36,20 +36,6 @@ static void fill(char *map, unsigned long pages, uint64_t (*value)(unsigned long
 }
 
 /* Proportional share of memory of this process, in KiB. */
-static long pss(void)
-{
-	FILE *file = fopen("/proc/self/smaps_rollup", "r");
-	char line[256];
-	long kib = -1;
-
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "Pss: %ld", &kib) == 1)
-			break;
-	if (file)
-		fclose(file);
-	return kib;
-}
-
 static void check_two_files(void)
 {
 	int a, b;
@@ -63,7 +49,7 @@ static void check_two_files(void)
 	mb = khxmem_map(b, PAGES);
 	fill(ma, PAGES, shared_value);
 	fill(mb, PAGES, shared_value);
-	before = pss();
+	before = smaps_kib("Pss");
 
 	scan_fast();
 	tap_ok(figure_reaches("pages_sharing", 2 * PAGES - VALUES, 30),
@@ -71,7 +57,7 @@ static void check_two_files(void)
 	tap_is(figure("pages_shared"), VALUES, "into one copy each");
 	tap_is(pages_wrong(ma, PAGES, shared_value) +
 	       pages_wrong(mb, PAGES, shared_value), 0, "and read as before");
-	after = pss();
+	after = smaps_kib("Pss");
 	tap_ok(before - after > (long)(2 * PAGES - VALUES) * 4 * 9 / 10,
 	       "the process has less memory (PSS %ld to %ld KiB)", before, after);
 	scan_stop();
