@@ -13,9 +13,9 @@
 #
 # KHX_GUEST is the directory of the guests' kernel and initramfs, as
 # selftests/vm/guest-image makes it.  GUEST_MEM (MiB), GUEST_SMP, GUEST_MACHINE,
-# GUEST_APPEND and GUEST_HOST=1 (the guest can run the test host's programs:
-# `guest_run a host fio ...`) apply to the next guest_start; GUEST_TIMEOUT
-# (seconds) to guest_run.  Everything is ended when the test exits.
+# GUEST_QEMU (the program), GUEST_APPEND and GUEST_HOST=1 (the guest can run the
+# test host's programs: `guest_run a host fio ...`) apply to the next guest_start;
+# GUEST_TIMEOUT (seconds) to guest_run.  Everything is ended when the test exits.
 #
 # shellcheck shell=bash
 
@@ -36,6 +36,13 @@ guest_need() {
 	[ -e "${KHX_GUEST:-}/initramfs" ] || tap_skip_all "KHX_GUEST is no guest image"
 }
 
+# guest_qemu_since VERSION: is GUEST_QEMU that new?
+guest_qemu_since() {
+	"${GUEST_QEMU:-qemu-system-x86_64}" --version |
+		sed -n 's/.* version \([0-9.]*\).*/\1/p' |
+		{ cat; echo "$1"; } | sort -CVr
+}
+
 # guest_start NAME QEMU-ARGUMENTS...: start it and return at once.  It inherits
 # the open files of the shell, for vhostfd= and the like.
 guest_start() {
@@ -52,7 +59,7 @@ guest_start() {
 			-device "virtio-9p-pci,fsdev=host,mount_tag=khxhost")
 		append+=" khx.host"
 	fi
-	qemu-system-x86_64 -M "${GUEST_MACHINE:-q35}" -accel kvm -cpu host \
+	"${GUEST_QEMU:-qemu-system-x86_64}" -M "${GUEST_MACHINE:-q35}" -accel kvm -cpu host \
 		-m "${GUEST_MEM:-256}" -smp "${GUEST_SMP:-1}" \
 		-nographic -nodefaults -no-user-config -nic none \
 		-kernel "$KHX_GUEST/vmlinuz" -initrd "$KHX_GUEST/initramfs" \

@@ -3,14 +3,16 @@
 #
 # What happens to a guest in its life: it is stopped, loses its link, gets
 # another driver, reboots, is reset, and loses a NIC, each time under traffic.
-# After each, NET_MIB MiB go each way on a split and a packed NIC: 64, or 8
+# After each, NET_MIB MiB go each way on a split and a packed NIC: 64, or 2
 # unless KHX_LONG is set.
 
 here=$(dirname "$0")
-[ -n "${KHX_LONG:-}" ] || NET_MIB=${NET_MIB:-8}
+[ -n "${KHX_LONG:-}" ] || NET_MIB=${NET_MIB:-2}
 . "${KHX_LIB:-$here/../lib}/tap.sh"
 . "${KHX_LIB:-$here/../lib}/guest.sh"
 . "$here/netguest.sh"
+
+GUEST_QEMU=${KHX_QEMU:-qemu-system-x86_64}
 
 both_nics() {
 	net_both life 1 && net_both life 2
@@ -45,27 +47,35 @@ stop_and_continue() {
 	[ "$status" = 0 ] && net_both life 2
 }
 
-# QEMU stops the device when the link goes, and starts it with the same
-# rings when it is back.
+# link_loss N: QEMU stops the device when the link goes, and starts it with the
+# same rings when it is back.
 link_loss() {
-	local n status=0 transfer
-	net_both life 2 > "$GUEST_DIR/transfer" 2>&1 &
+	local n=$1 status=0 transfer
+	net_both life "$n" > "$GUEST_DIR/transfer" 2>&1 &
 	transfer=$!
 	for _ in 1 2 3; do
-		for n in 1 2; do
-			guest_qmp life set_link "{\"name\": \"net$n\", \"up\": false}" \
-				> /dev/null || return
-		done
+		guest_qmp life set_link "{\"name\": \"net$n\", \"up\": false}" \
+			> /dev/null || return
 		sleep 0.3
-		for n in 1 2; do
-			guest_qmp life set_link "{\"name\": \"net$n\", \"up\": true}" \
-				> /dev/null || return
-		done
+		guest_qmp life set_link "{\"name\": \"net$n\", \"up\": true}" \
+			> /dev/null || return
 		sleep 0.5
 	done
 	wait "$transfer" || status=$?
 	cat "$GUEST_DIR/transfer"
-	[ "$status" = 0 ] && net_both life 1
+	return "$status"
+}
+
+# QEMU before 8.2 keeps the wrap counter in the used index of a packed ring that
+# any vhost device hands back (mask 0x7ffff in virtio_queue_packed_set_last_avail_idx)
+# and aborts if it serves the ring itself, as it does without a link.
+packed_link_loss() {
+	local name="link loss, packed"
+	if guest_qemu_since 8.2; then
+		net_claim "$name" link_loss 2
+	else
+		tap_skip "QEMU before 8.2 aborts" "$name"
+	fi
 }
 
 rebind_driver() {
@@ -124,13 +134,14 @@ GUEST_MACHINE=pc
 net_link 1 && net_link 2 || tap_bail "no links"
 net_nic 1 "" ""
 net_nic 2 "" packed=on
-tap_plan 8
+tap_plan 9
 guest_start life "${nics[@]}"
 net_close
 guest_wait life || tap_bail "the guest does not boot"
 nics_up || tap_bail "the guest has no NIC"
 net_claim "stop and cont" stop_and_continue
-net_claim "link loss" link_loss
+net_claim "link loss, split" link_loss 1
+packed_link_loss
 net_claim "driver unbound and bound" rebind_driver
 net_claim "reboot" back_again reboot_guest
 net_claim "system_reset" back_again reset_guest
