@@ -3,11 +3,9 @@
 #
 # What happens to a guest in its life: it is stopped, loses its link, gets
 # another driver, reboots, is reset, and loses a NIC, each time under traffic.
-# After each, NET_MIB MiB go each way on a split and a packed NIC: 64, or 2
-# unless KHX_LONG is set.
+# After each, NET_MIB MiB go each way on a split and a packed NIC.
 
 here=$(dirname "$0")
-[ -n "${KHX_LONG:-}" ] || NET_MIB=${NET_MIB:-2}
 . "${KHX_LIB:-$here/../lib}/tap.sh"
 . "${KHX_LIB:-$here/../lib}/guest.sh"
 . "$here/netguest.sh"

@@ -4,9 +4,6 @@
 # Every kind of NIC that QEMU makes of a khx_net device carries NET_MIB MiB each
 # way to and from a real guest, every byte checked, through our queues.  One
 # guest has them all, as booting takes longer than the traffic.
-#
-# NET_MIB is 64 for the two ring formats, and 8 for all others unless KHX_LONG
-# is set: an emulated machine moves 2 MiB a second out of a guest.
 
 here=$(dirname "$0")
 . "${KHX_LIB:-$here/../lib}/tap.sh"
@@ -85,7 +82,6 @@ nic_up() {
 # A NIC's claims are those of the table, and the traffic.
 check_nic() {
 	local word
-	[ "$n" -le 2 ] || [ -n "${KHX_LONG:-}" ] || NET_MIB=8
 	for word in $features; do
 		net_feature matrix "$n" "$word" || return
 	done

@@ -12,11 +12,12 @@
 #	khxt-tap2  other side's NIC/
 
 here=$(dirname "$0")
-[ -n "${KHX_LONG:-}" ] || NET_MIB=${NET_MIB:-2}
 . "${KHX_LIB:-$here/../lib}/tap.sh"
 . "${KHX_LIB:-$here/../lib}/guest.sh"
 . "$here/netguest.sh"
 
+# Less would be there before the guest is.
+[ "$NET_MIB" -ge 8 ] || NET_MIB=8
 GUEST_MEM=192
 # Its page is written by KVM when the state of a vCPU is loaded.
 GUEST_APPEND=no-kvmclock
