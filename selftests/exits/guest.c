@@ -182,6 +182,40 @@ void guest_do(struct guest *g, enum routine routine, unsigned int count,
 	guest_run(g, routine == RUN_HLT ? count : 1);
 }
 
+static struct kvm_segment flat(uint8_t type)
+{
+	return (struct kvm_segment) {
+		.limit = 0xffffffff, .selector = 8, .type = type, .present = 1,
+		.db = 1, .s = 1, .g = 1,
+	};
+}
+
+bool guest_set_paging(struct guest *g, uint32_t directory,
+		      struct kvm_sregs more)
+{
+	struct kvm_sregs sregs;
+
+	ioctl(g->vcpu, KVM_GET_SREGS, &sregs);
+	sregs.cs = flat(0xb);
+	sregs.ds = flat(3);
+	sregs.es = flat(3);
+	sregs.ss = flat(3);
+	sregs.cr0 |= 0x80000001 | more.cr0;
+	sregs.cr3 = directory;
+	sregs.cr4 |= more.cr4;
+	sregs.efer |= more.efer;
+	return !ioctl(g->vcpu, KVM_SET_SREGS, &sregs);
+}
+
+void guest_do_paged(struct guest *g, enum routine routine, struct kvm_regs regs)
+{
+	regs.rip = guest_routine(routine);
+	regs.rsp = GUEST_STACK;
+	regs.rflags = 2;
+	ioctl(g->vcpu, KVM_SET_REGS, &regs);
+	guest_run(g, 1);
+}
+
 static void write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);

@@ -45,13 +45,16 @@ enum routine {
 	RUN_READ_PAGES,		/* from segment %bx on */
 	RUN_WRITE_PAGES,
 	RUN_EXEC_PAGES,		/* every eighth page */
-	RUN_CR4,		/* reads and writes it */
+	RUN_CR0,		/* reads it, writes it with bits %ecx changed */
 	RUN_INTERRUPTS,		/* HLT with interrupts on */
 	RUN_ALL_PORTS,		/* each port once, port %dx 65536 times */
 	RUN_ALL_MSRS,		/* from %ecx on, each once */
 	RUN_WALK,		/* paging on: a word of every 4 MiB */
-	RUN_NESTED,		/* VMRUN of the VMCB at GUEST_TABLES */
-	RUN_L2_CPUID,		/* where that VMCB starts */
+	RUN_SVM,		/* VMRUN of the VMCB at %eax */
+	RUN_SVM_L2,		/* where that starts: %edi times CPUID, HLT */
+	RUN_VMX,		/* VMLAUNCH, see nested.c */
+	RUN_VMX_EXIT,		/* where that ends: VMRESUME, %edi times */
+	RUN_VMX_L2,		/* where that starts: CPUID */
 	RUN_FOREVER,		/* CPUID and OUT without end */
 };
 
@@ -75,6 +78,17 @@ void guest_run(struct guest *g, unsigned int hlts);
 /* Both: %esi = count, others as given. */
 void guest_do(struct guest *g, enum routine routine, unsigned int count,
 	      struct kvm_regs more);
+
+/*
+ * 32-bit protected mode with the page directory at @directory; bits of @more's
+ * CR0, CR4 and EFER are set, too. False if KVM does not want that.
+ */
+bool guest_set_paging(struct guest *g, uint32_t directory,
+		      struct kvm_sregs more);
+
+/* A routine there, until it halts once. */
+void guest_do_paged(struct guest *g, enum routine routine,
+		    struct kvm_regs regs);
 
 /* Empties all tables. */
 void exits_reset(void);

@@ -98,11 +98,12 @@ exec_pages_loop:		/* a far return is in each page */
 	jnz	exec_pages_loop
 	hlt
 
-cr4_loop:
-	mov	%cr4, %eax
-	mov	%eax, %cr4
+cr0_loop:
+	mov	%cr0, %eax
+	xor	%ecx, %eax
+	mov	%eax, %cr0
 	dec	%esi
-	jnz	cr4_loop
+	jnz	cr0_loop
 	hlt
 
 interrupts_loop:
@@ -141,11 +142,11 @@ walk_loop:
 	hlt
 
 	.code16
-nested_loop:
+svm_loop:
 	vmrun
 	hlt
 
-l2_cpuid_loop:
+svm_l2_loop:
 	mov	%edi, %esi
 1:	xor	%eax, %eax
 	cpuid
@@ -153,6 +154,30 @@ l2_cpuid_loop:
 	jnz	1b
 	hlt
 
+	.code32
+vmx_loop:			/* %ecx fields and their values at %esi */
+	vmxon	(%eax)		/* addresses of regions at %eax and %ebx */
+	vmclear	(%ebx)
+	vmptrld	(%ebx)
+1:	mov	(%esi), %eax
+	vmwrite	4(%esi), %eax
+	add	$8, %esi
+	dec	%ecx
+	jnz	1b
+	vmlaunch
+	hlt
+
+vmx_exit_loop:			/* an exit leaves %rip at what caused it */
+	dec	%edi
+	jz	1f
+	vmresume
+1:	hlt
+
+vmx_l2_loop:
+	cpuid
+	hlt
+
+	.code16
 forever_loop:
 	cpuid
 	out	%al, $0x80
@@ -177,9 +202,11 @@ guest_routines:
 	.short	mmio_read_loop - guest_code, mmio_write_loop - guest_code
 	.short	hlt_loop - guest_code, read_pages_loop - guest_code
 	.short	write_pages_loop - guest_code, exec_pages_loop - guest_code
-	.short	cr4_loop - guest_code, interrupts_loop - guest_code
+	.short	cr0_loop - guest_code, interrupts_loop - guest_code
 	.short	all_ports_loop - guest_code, all_msrs_loop - guest_code
-	.short	walk_loop - guest_code, nested_loop - guest_code
-	.short	l2_cpuid_loop - guest_code, forever_loop - guest_code
+	.short	walk_loop - guest_code, svm_loop - guest_code
+	.short	svm_l2_loop - guest_code, vmx_loop - guest_code
+	.short	vmx_exit_loop - guest_code, vmx_l2_loop - guest_code
+	.short	forever_loop - guest_code
 
 	.section .note.GNU-stack, "", @progbits
