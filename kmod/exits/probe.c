@@ -125,7 +125,7 @@ static void khx_exits_probe_entry(void *data, struct kvm_vcpu *vcpu,
 		return;
 	}
 	rec->row = NULL;
-	if (!rec->unseen)
+	if (!rec->unseen && !READ_ONCE(rec->attention))
 		rec->stats.reentries++;
 	rec->unseen = false;
 }

@@ -261,18 +261,25 @@ void khx_exits_vcpu_gone(const struct kvm_vcpu *vcpu)
 		khx_exits_vm_kick();
 }
 
-/* For when the probes are gone and no vCPU will say goodbye any more. */
+/*
+ * For when the probes are gone and no vCPU will say goodbye any more. The lock
+ * is dropped between buckets: there may be thousands of records, and interrupts
+ * are off.
+ */
 void khx_exits_vcpu_retire_all(void)
 {
 	struct khx_exits_vcpu *rec;
 	struct hlist_node *next;
 	unsigned long flags;
-	int bucket;
+	unsigned int i;
 
-	raw_spin_lock_irqsave(&khx_exits_vcpu_lock, flags);
-	hash_for_each_safe(khx_exits_by_vcpu, bucket, next, rec, by_vcpu)
-		khx_exits_vcpu_retire(rec);
-	raw_spin_unlock_irqrestore(&khx_exits_vcpu_lock, flags);
+	for (i = 0; i < HASH_SIZE(khx_exits_by_vcpu); i++) {
+		raw_spin_lock_irqsave(&khx_exits_vcpu_lock, flags);
+		hlist_for_each_entry_safe(rec, next, &khx_exits_by_vcpu[i],
+					  by_vcpu)
+			khx_exits_vcpu_retire(rec);
+		raw_spin_unlock_irqrestore(&khx_exits_vcpu_lock, flags);
+	}
 }
 
 /*
