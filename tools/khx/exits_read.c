@@ -126,7 +126,7 @@ static struct json_object *table_row(unsigned int cmd,
 	return row;
 }
 
-/* Adds the numbers of @from to those of @to, also in objects below it. */
+/* Adds the numbers of @from to those of @to. */
 static void add_numbers(struct json_object *to, struct json_object *from)
 {
 	json_object_object_foreach(from, key, value) {
