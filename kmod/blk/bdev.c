@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Block devices: bios straight from the guest's pages. The page cache of the
- * device is bypassed; what the host has in it is written and dropped when the
- * disk is attached, and dropped again in the end, so that who looks at the
- * device afterwards sees what the guest wrote.
+ * device is bypassed; what the host has in it is written when the disk is
+ * attached. If the guest may write it is also dropped, and again in the end, so
+ * that who looks at the device afterwards sees what the guest wrote.
  */
 #include <linux/bio.h>
 #include <linux/blkdev.h>
@@ -14,6 +14,12 @@
 static struct block_device *khx_blk_bdev_of(const struct khx_blk_backend *be)
 {
 	return I_BDEV(be->file->f_mapping->host);
+}
+
+/* swapon can come at any time; write() asks the same. */
+static bool khx_blk_bdev_is_swap(const struct khx_blk_backend *be)
+{
+	return IS_SWAPFILE(be->file->f_mapping->host);
 }
 
 static u64 khx_blk_bdev_sectors(const struct khx_blk_backend *be)
@@ -62,11 +68,14 @@ static void khx_blk_bdev_submit_bio(struct khx_blk_request *req)
 
 static void khx_blk_bdev_submit(struct khx_blk_request *req)
 {
-	struct block_device *bdev = khx_blk_bdev_of(req->queue->blk->backend);
+	struct khx_blk_backend *be = req->queue->blk->backend;
+	bool write = req->op != KHX_BLK_READ;
 
 	/* It may have become so; the block layer warns of such writes. */
-	if (req->op != KHX_BLK_READ && bdev_read_only(bdev))
+	if (write && bdev_read_only(khx_blk_bdev_of(be)))
 		khx_blk_request_done(req, -EROFS);
+	else if (write && unlikely(khx_blk_bdev_is_swap(be)))
+		khx_blk_request_done(req, -ETXTBSY);
 	else if (req->op == KHX_BLK_DISCARD || req->op == KHX_BLK_ZEROES)
 		khx_blk_backend_punt(req);
 	else
@@ -94,7 +103,8 @@ static void khx_blk_bdev_work(struct khx_blk_request *req)
 
 static void khx_blk_bdev_release(struct khx_blk_backend *be)
 {
-	invalidate_bdev(khx_blk_bdev_of(be));
+	if (!be->readonly)
+		invalidate_bdev(khx_blk_bdev_of(be));
 }
 
 static const struct khx_blk_backend_ops khx_blk_bdev_ops = {
@@ -139,12 +149,16 @@ int khx_blk_bdev_init(struct khx_blk_backend *be)
 		return -EOPNOTSUPP;
 	if (!bdev_nr_sectors(bdev) || bdev_logical_block_size(bdev) > PAGE_SIZE)
 		return -EINVAL;
+	if (khx_blk_bdev_is_swap(be))
+		return -ETXTBSY;
 	if (bdev_read_only(bdev))
 		be->readonly = true;
 	ret = sync_blockdev(bdev);
 	if (ret)
 		return ret;
-	invalidate_bdev(bdev);
+	/* BLKFLSBUF needs CAP_SYS_ADMIN; here, to be able to write will do. */
+	if (!be->readonly)
+		invalidate_bdev(bdev);
 
 	be->ops = &khx_blk_bdev_ops;
 	khx_blk_bdev_set_limits(&be->limits, bdev);

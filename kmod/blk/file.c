@@ -16,6 +16,7 @@
 #include <linux/falloc.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/stat.h>
 #include <linux/uio.h>
@@ -61,16 +62,22 @@ static void khx_blk_file_complete(struct kiocb *iocb, long ret)
 	khx_blk_file_moved(req, ret);
 }
 
+/* O_APPEND and O_DIRECT can be set at any time; they are not for us. */
+static void khx_blk_iocb_init(struct kiocb *iocb, struct file *file, loff_t pos,
+			      int flags)
+{
+	init_sync_kiocb(iocb, file);
+	iocb->ki_pos = pos;
+	iocb->ki_flags &= IOCB_DSYNC | IOCB_SYNC;
+	iocb->ki_flags |= flags;
+}
+
 static void khx_blk_file_init_iocb(struct khx_blk_request *req, int flags)
 {
 	struct khx_blk_backend *be = khx_blk_file_of(req);
 	struct kiocb *iocb = &req->iocb;
 
-	init_sync_kiocb(iocb, be->file);
-	iocb->ki_pos = req->pos + req->moved;
-	/* O_APPEND and O_DIRECT can be set at any time; they are not for us. */
-	iocb->ki_flags &= IOCB_DSYNC | IOCB_SYNC;
-	iocb->ki_flags |= flags;
+	khx_blk_iocb_init(iocb, be->file, req->pos + req->moved, flags);
 	if (be->direct) {
 		iocb->ki_flags |= IOCB_DIRECT;
 		iocb->ki_complete = khx_blk_file_complete;
@@ -136,8 +143,8 @@ static void khx_blk_file_try(struct khx_blk_request *req)
 	old = override_creds(khx_blk_file_of(req)->file->f_cred);
 	ret = khx_blk_file_move(req, IOCB_NOWAIT);
 	revert_creds(old);
-	/* Some file systems do not know better words for "would block". */
-	if (ret == -EOPNOTSUPP)
+	/* "Would block" of those who cannot say so, for writes or for all. */
+	if (ret == -EOPNOTSUPP || ret == -EINVAL)
 		ret = -EAGAIN;
 	if (ret != -EIOCBQUEUED)
 		khx_blk_file_moved(req, ret);
@@ -170,6 +177,7 @@ static int khx_blk_file_write_zeroes(struct file *file, loff_t pos, u64 len)
 {
 	struct bio_vec bvecs[KHX_BLK_FILE_ZERO_PAGES];
 	struct iov_iter iter;
+	struct kiocb iocb;
 	unsigned int i;
 	ssize_t ret;
 	size_t size;
@@ -184,11 +192,13 @@ static int khx_blk_file_write_zeroes(struct file *file, loff_t pos, u64 len)
 			     PAGE_SIZE);
 		iov_iter_bvec(&iter, ITER_SOURCE, bvecs, ARRAY_SIZE(bvecs),
 			      size);
+		khx_blk_iocb_init(&iocb, file, pos, IOCB_WRITE);
 		file_start_write(file);
-		ret = vfs_iter_write(file, &iter, &pos, 0);
+		ret = file->f_op->write_iter(&iocb, &iter);
 		file_end_write(file);
 		if (ret <= 0)
 			return ret ?: -EIO;
+		pos += ret;
 		len -= ret;
 		cond_resched();
 	}
@@ -262,6 +272,20 @@ static int khx_blk_file_set_direct(struct khx_blk_backend *be)
 	return 0;
 }
 
+/*
+ * Would its owner answer our requests himself? Then he could hold up as many
+ * threads as he likes, that are charged to nobody, and never let us go. Whoever
+ * may do worse anyway may have such a file: the credentials are the opener's.
+ */
+static bool khx_blk_file_is_trusted(struct file *file)
+{
+	struct super_block *sb = file_inode(file)->i_sb;
+
+	return (sb->s_magic != FUSE_SUPER_MAGIC &&
+		sb->s_user_ns == &init_user_ns) ||
+	       file_ns_capable(file, &init_user_ns, CAP_SYS_ADMIN);
+}
+
 /**
  * khx_blk_file_init - a backend on a regular file
  * @be: its file is one
@@ -276,6 +300,8 @@ int khx_blk_file_init(struct khx_blk_backend *be)
 
 	if (IS_SWAPFILE(inode))
 		return -ETXTBSY;
+	if (!khx_blk_file_is_trusted(be->file))
+		return -EACCES;
 	if (!size || size % SECTOR_SIZE || !be->file->f_op->read_iter ||
 	    (!be->readonly && !be->file->f_op->write_iter))
 		return -EINVAL;

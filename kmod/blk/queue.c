@@ -381,7 +381,7 @@ void khx_blk_queue_stop(struct khx_blk_queue *queue)
 	khx_virtqueue_stop(vq);
 	mutex_unlock(&vq->mutex);
 	/* 2. */
-	wait_event(queue->drained, !READ_ONCE(queue->in_flight));
+	wait_event_idle(queue->drained, !READ_ONCE(queue->in_flight));
 	/* 3. */
 	mutex_lock(&vq->mutex);
 	if (queue->pool)

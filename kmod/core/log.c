@@ -13,6 +13,7 @@
  * clear it and copy the old page. Callers log once the data is in place.
  */
 #include <linux/minmax.h>
+#include <linux/sched.h>
 #include <linux/uaccess.h>
 #include <linux/vhost_types.h>
 
@@ -22,6 +23,9 @@
 
 #include "core/log.h"
 #include "core/memory.h"
+
+/* Pages that are logged before others may have the processor. */
+#define KHX_LOG_TURN	1024
 
 static int khx_log_set_page(void __user *base, u64 page)
 {
@@ -55,8 +59,12 @@ int khx_log_write(void __user *base, u64 gpa, u64 len)
 	/* The data before its bit. */
 	smp_wmb();
 	last = (gpa + len - 1) / VHOST_PAGE_SIZE;
-	for (page = gpa / VHOST_PAGE_SIZE; page <= last && !ret; page++)
+	for (page = gpa / VHOST_PAGE_SIZE; page <= last && !ret; page++) {
 		ret = khx_log_set_page(base, page);
+		/* A chain may be as long as a driver says, up to 4 GiB. */
+		if (page % KHX_LOG_TURN == 0)
+			cond_resched();
+	}
 	return ret;
 }
 

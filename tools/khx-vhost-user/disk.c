@@ -15,6 +15,9 @@
 #include "disk.h"
 #include "log.h"
 
+/* Above whatever else is open; 1024 is the usual limit, 64 the most disks. */
+#define DEVICE_FD_MIN	960
+
 /*
  * QEMU's convention for who uses an image, so that we see each other: byte
  * LOCK_USES + N is locked by who uses permission N, byte LOCK_DENIES + N by who
@@ -111,14 +114,31 @@ static int watch_block_devices(void)
 	return fd;
 }
 
+/*
+ * However this process ends, Linux releases its files from the highest number
+ * down. The device goes before any connection: a front end that sees us gone
+ * takes the rings as they are then, so that all that was accepted must be done.
+ */
+static int open_device(void)
+{
+	int high, fd = open(KHX_BLK_DEVICE, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		die("%s: %s%s", KHX_BLK_DEVICE, strerror(errno),
+		    errno == ENOENT ? " (modprobe khx_blk?)" : "");
+	high = fcntl(fd, F_DUPFD_CLOEXEC, DEVICE_FD_MIN);
+	if (high < 0)
+		die("%d open files are too few: %s", DEVICE_FD_MIN,
+		    strerror(errno));
+	close(fd);
+	return high;
+}
+
 void disk_open(struct disk *disk)
 {
 	mode_t mode;
 
-	disk->device = open(KHX_BLK_DEVICE, O_RDWR | O_CLOEXEC);
-	if (disk->device < 0)
-		die("%s: %s%s", KHX_BLK_DEVICE, strerror(errno),
-		    errno == ENOENT ? " (modprobe khx_blk?)" : "");
+	disk->device = open_device();
 	open_file(disk, &mode);
 	disk->changes = S_ISBLK(mode) ? watch_block_devices() :
 					watch_file(disk->path);
@@ -134,11 +154,15 @@ void disk_open(struct disk *disk)
 	disk_detach(disk);
 }
 
-/* A socket that nobody listens on any more is in the way. */
+/* A socket that nobody listens on any more is in the way; all else may stay. */
 static void remove_stale(const struct sockaddr_un *address)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct stat st;
+	int fd;
 
+	if (lstat(address->sun_path, &st) || !S_ISSOCK(st.st_mode))
+		return;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;
 	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) &&

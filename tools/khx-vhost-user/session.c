@@ -7,7 +7,8 @@
  *
  * A front end is not trusted. The kernel reads and writes rings and the dirty
  * log where we say, in our address space; hence both are checked to lie in
- * what the front end gave us, whole, before a virtqueue runs with them.
+ * what the front end gave us, whole, before a virtqueue runs with them, and
+ * before anything changes that they depend on while it runs: session_check().
  */
 #include <errno.h>
 #include <poll.h>
@@ -42,6 +43,7 @@
 struct queue {
 	unsigned int num;
 	struct vhost_vring_addr addr;	/* as the front end sees it */
+	struct vhost_vring_addr ours;	/* as the kernel has it */
 	bool has_addr;
 	bool kicked;
 	bool enabled;
@@ -90,14 +92,16 @@ static struct queue *get_queue(struct session *s, uint32_t index)
 }
 
 /* Is there room in the log for everything the device may write? */
-static bool log_covers(const struct session *s, uint64_t gpa_end)
+static bool log_covers_memory(const struct session *s)
 {
-	return gpa_end <= s->log_size * 8 * LOG_PAGE;
+	return memory_end(&s->memory) <= s->log_size * 8 * LOG_PAGE;
 }
 
-static bool log_is_on(const struct session *s)
+/* The kernel logs data, rings, or both; a packed ring where it lies. */
+static bool queue_is_logged(const struct session *s, const struct queue *queue)
 {
-	return s->features & (1ull << VHOST_F_LOG_ALL);
+	return s->features & (1ull << VHOST_F_LOG_ALL) ||
+	       queue->addr.flags & (1 << VHOST_VRING_F_LOG);
 }
 
 /* Rings: sizes of their three parts. */
@@ -132,10 +136,9 @@ static int queue_translate(const struct session *s, const struct queue *queue,
 	    !addr->used_user_addr)
 		return -EFAULT;
 	if (addr->flags & (1 << VHOST_VRING_F_LOG) &&
-	    (!memory_has(&s->memory, addr->log_guest_addr, used) ||
-	     !log_covers(s, addr->log_guest_addr + used)))
+	    !memory_has(&s->memory, addr->log_guest_addr, used))
 		return -EFAULT;
-	return 0;
+	return queue_is_logged(s, queue) && !log_covers_memory(s) ? -EFAULT : 0;
 }
 
 static int queue_set_addr(struct session *s, struct queue *queue)
@@ -144,7 +147,37 @@ static int queue_set_addr(struct session *s, struct queue *queue)
 	int ret;
 
 	ret = queue_translate(s, queue, &addr);
-	return ret ?: device_ioctl(s, VHOST_SET_VRING_ADDR, &addr);
+	ret = ret ?: device_ioctl(s, VHOST_SET_VRING_ADDR, &addr);
+	if (!ret)
+		queue->ours = addr;
+	return ret;
+}
+
+/*
+ * Would all that runs still be right with the memory, the log and the features
+ * of @s as they are now? The kernel keeps the addresses of a running ring: none
+ * of it may move.
+ */
+static int session_check(const struct session *s)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < s->disk->queues; i++) {
+		const struct queue *queue = &s->queues[i];
+		struct vhost_vring_addr addr;
+
+		if (!queue->running)
+			continue;
+		ret = queue_translate(s, queue, &addr);
+		if (ret)
+			return ret;
+		if (addr.desc_user_addr != queue->ours.desc_user_addr ||
+		    addr.avail_user_addr != queue->ours.avail_user_addr ||
+		    addr.used_user_addr != queue->ours.used_user_addr)
+			return -EBUSY;
+	}
+	return 0;
 }
 
 static int queue_run(struct session *s, unsigned int index, bool run)
@@ -202,15 +235,16 @@ static int on_get_features(struct session *s, struct message *m)
 static int on_set_features(struct session *s, struct message *m)
 {
 	uint64_t features = m->payload.u64 & ~(1ull << F_PROTOCOL_FEATURES);
+	uint64_t old = s->features;
 	int ret;
 
-	if (features & (1ull << VHOST_F_LOG_ALL) &&
-	    !log_covers(s, memory_end(&s->memory)))
-		return -EINVAL;
-	ret = device_ioctl(s, VHOST_SET_FEATURES, &features);
-	if (ret)
-		return ret;
 	s->features = features;
+	ret = session_check(s) ?:
+	      device_ioctl(s, VHOST_SET_FEATURES, &features);
+	if (ret) {
+		s->features = old;
+		return ret;
+	}
 	s->has_enable = m->payload.u64 & 1ull << F_PROTOCOL_FEATURES;
 	return 0;
 }
@@ -221,6 +255,22 @@ static int on_owner(struct session *s, struct message *m)
 	(void)s;
 	(void)m;
 	return DONE;
+}
+
+/* Take the memory of @s into use, instead of @old; or go back to that. */
+static int session_use_memory(struct session *s, const struct memory *old)
+{
+	int ret;
+
+	ret = session_check(s) ?: memory_set_table(&s->memory, s->disk->device);
+	if (ret) {
+		memory_release(&s->memory, old);
+		s->memory = *old;
+	} else {
+		/* Only now is the kernel done with the mappings. */
+		memory_release(old, &s->memory);
+	}
+	return ret;
 }
 
 static int on_set_mem_table(struct session *s, struct message *m)
@@ -235,16 +285,12 @@ static int on_set_mem_table(struct session *s, struct message *m)
 	for (i = 0; i < table->nregions && !ret; i++)
 		ret = memory_map_again(&new, &old, &table->regions[i],
 				       m->fds[i]);
-	if (!ret && log_is_on(s) && !log_covers(s, memory_end(&new)))
-		ret = -EINVAL;
-	ret = ret ?: memory_set_table(&new, s->disk->device);
 	if (ret) {
 		memory_release(&new, &old);
 		return ret;
 	}
 	s->memory = new;
-	memory_release(&old, &new);
-	return 0;
+	return session_use_memory(s, &old);
 }
 
 static int on_add_mem_reg(struct session *s, struct message *m)
@@ -256,14 +302,7 @@ static int on_add_mem_reg(struct session *s, struct message *m)
 	if (m->nfds != 1)
 		return -EINVAL;
 	ret = memory_map(&s->memory, region, m->fds[0]);
-	if (!ret && log_is_on(s) && !log_covers(s, memory_end(&s->memory)))
-		ret = -EINVAL;
-	ret = ret ?: memory_set_table(&s->memory, s->disk->device);
-	if (ret) {
-		memory_release(&s->memory, &old);
-		s->memory = old;
-	}
-	return ret;
+	return ret ?: session_use_memory(s, &old);
 }
 
 static int on_rem_mem_reg(struct session *s, struct message *m)
@@ -271,14 +310,8 @@ static int on_rem_mem_reg(struct session *s, struct message *m)
 	struct memory old = s->memory;
 	int ret;
 
-	ret = memory_remove(&s->memory, &m->payload.slot.region) ?:
-	      memory_set_table(&s->memory, s->disk->device);
-	/* Only now is the kernel done with the mapping. */
-	if (ret)
-		s->memory = old;
-	else
-		memory_release(&old, &s->memory);
-	return ret;
+	ret = memory_remove(&s->memory, &m->payload.slot.region);
+	return ret ?: session_use_memory(s, &old);
 }
 
 static void log_unmap(struct session *s)
@@ -286,35 +319,33 @@ static void log_unmap(struct session *s)
 	if (s->log)
 		munmap(s->log, s->log_map_size);
 	s->log = NULL;
-	s->log_size = 0;
 }
 
-/* The kernel must not log beyond what is mapped: see log_covers(). */
 static int on_set_log_base(struct session *s, struct message *m)
 {
 	const struct message_log *log = &m->payload.log;
-	uint64_t base, covered = log->size * 8 * LOG_PAGE;
+	uint64_t base, old_size = s->log_size;
 	uint8_t *map;
 	int ret;
 
 	if (m->nfds != 1 || !log->size || log->size > 1ull << 40 ||
-	    log->offset > 1ull << 40 ||
-	    (log_is_on(s) && memory_end(&s->memory) > covered))
+	    log->offset > 1ull << 40)
 		return -EINVAL;
 	map = mmap(NULL, log->size + log->offset, PROT_READ | PROT_WRITE,
 		   MAP_SHARED, m->fds[0], 0);
 	if (map == MAP_FAILED)
 		return -errno;
 	base = (uintptr_t)map + log->offset;
-	ret = device_ioctl(s, VHOST_SET_LOG_BASE, &base);
+	s->log_size = log->size;
+	ret = session_check(s) ?: device_ioctl(s, VHOST_SET_LOG_BASE, &base);
 	if (ret) {
+		s->log_size = old_size;
 		munmap(map, log->size + log->offset);
 		return ret;
 	}
 	log_unmap(s);
 	s->log = map;
 	s->log_map_size = log->size + log->offset;
-	s->log_size = log->size;
 	return reply(s, m, 0);
 }
 

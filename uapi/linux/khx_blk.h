@@ -21,6 +21,8 @@
  *	closed. The disk is read-only if @fd is not writable, whatever @flags
  *	say. @serial is what VIRTIO_BLK_T_GET_ID tells, padded with zeros.
  *
+ *	-EACCES      on FUSE, or mounted in a user namespace, and not opened
+ *	             with CAP_SYS_ADMIN: who serves it could hold us up
  *	-EBADF       @fd is not open, or not readable
  *	-EBUSY       a virtqueue runs
  *	-EINVAL      unknown @flags; neither a block device nor a regular file;
@@ -29,7 +31,7 @@
  *	-EISDIR      a directory
  *	-EOPNOTSUPP  a zoned block device, or a file system without direct I/O
  *	             where KHX_BLK_F_DIRECT asks for it
- *	-ETXTBSY     a swap file
+ *	-ETXTBSY     in use as swap space
  *	-ENOMEM
  *
  *   KHX_BLK_GET_CONFIG, struct khx_blk_config

@@ -218,6 +218,7 @@ static inline void mutex_unlock(struct mutex *mutex)
 		shim_die("%s: mutex not held", __func__); \
 } while (0)
 
+#define cond_resched()			do { } while (0)
 #define rcu_read_lock()			do { } while (0)
 #define rcu_read_unlock()		do { } while (0)
 #define rcu_dereference(p)		(p)
