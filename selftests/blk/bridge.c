@@ -2,10 +2,13 @@
 /*
  * bridge SOCKET: khx-vhost-user serves good front ends and survives bad ones.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -64,12 +67,14 @@ static bool session_works(uint32_t *base)
 static bool is_cut(struct front_end *front)
 {
 	struct timeval limit = { .tv_sec = 5 };
+	ssize_t n;
 	char byte;
 
 	setsockopt(front->socket, SOL_SOCKET, SO_RCVTIMEO, &limit,
 		   sizeof(limit));
+	n = recv(front->socket, &byte, 1, 0);
 	/* Reset, if it had not read all that we sent. */
-	return recv(front->socket, &byte, 1, 0) == 0 || errno == ECONNRESET;
+	return n == 0 || (n < 0 && errno == ECONNRESET);
 }
 
 static bool cut_for(uint32_t request, uint32_t flags, const void *payload,
@@ -110,6 +115,102 @@ static bool refuses_ring(void)
 	return served;
 }
 
+/* 0 if the back end took it; each message is answered from the first one on. */
+static uint64_t ask(struct front_end *front, uint32_t request,
+		    const void *payload, uint32_t size, int fd)
+{
+	uint64_t reply_ack = 1 << 3, status = -1;
+
+	front_send(front, 16, 0, &reply_ack, sizeof(reply_ack), NULL, 0);
+	front_send(front, request, 8, payload, size, &fd, fd >= 0);
+	front_receive(front, &status, sizeof(status));
+	return status;
+}
+
+/* Other memory where a ring runs: the kernel would go on with the old one. */
+static bool keeps_memory(void)
+{
+	struct {
+		uint32_t nregions, padding;
+		uint64_t gpa, size, address, offset;
+	} table = { .nregions = 1, .gpa = FRONT_GPA, .size = FRONT_MEMORY };
+	struct front_end front;
+	int fd = memfd_create("other", 0);
+	bool kept;
+
+	if (ftruncate(fd, FRONT_MEMORY) || front_connect(&front, path) ||
+	    front_start(&front))
+		return false;
+	table.address = (uintptr_t)front.memory;
+	kept = !io(&front, VIRTIO_BLK_T_IN, 16) &&
+	       !ask(&front, 5, &table, sizeof(table), front.memfd) &&
+	       ask(&front, 5, &table, sizeof(table), fd) &&
+	       !io(&front, VIRTIO_BLK_T_IN, 16);
+	front_close(&front);
+	close(fd);
+	return kept;
+}
+
+/*
+ * A ring can be logged without VHOST_F_LOG_ALL. The log may be replaced, but
+ * not by one that is too small for it.
+ */
+static bool keeps_log(void)
+{
+	uint64_t log[2] = { (FRONT_GPA + FRONT_MEMORY) / 4096 / 8, 0 };
+	struct vhost_vring_addr addr = { .flags = 1 << VHOST_VRING_F_LOG };
+	struct front_end front;
+	int fd = memfd_create("log", 0);
+	bool kept;
+
+	if (ftruncate(fd, log[0]) || front_connect(&front, path) ||
+	    front_start(&front))
+		return false;
+	addr.desc_user_addr = (uintptr_t)front.memory;
+	addr.avail_user_addr = (uintptr_t)front.memory + 0x10000;
+	addr.used_user_addr = (uintptr_t)front.memory + 0x20000;
+	addr.log_guest_addr = FRONT_GPA + 0x20000;
+	kept = ask(&front, 9, &addr, sizeof(addr), -1) &&
+	       !front_send(&front, 6, 0, log, sizeof(log), &fd, 1) &&
+	       !front_receive(&front, NULL, 0) &&
+	       !ask(&front, 9, &addr, sizeof(addr), -1) &&
+	       !io(&front, VIRTIO_BLK_T_IN, 16);
+	log[0] = 1;
+	front_send(&front, 6, 0, log, sizeof(log), &fd, 1);
+	kept &= is_cut(&front);
+	front_close(&front);
+	close(fd);
+	return kept;
+}
+
+/* Files are released from the last one down: the device before we are told. */
+static bool device_goes_first(void)
+{
+	char name[64], target[64] = "";
+	struct ucred peer = {};
+	socklen_t size = sizeof(peer);
+	struct front_end front;
+	int fd, last = -1;
+	struct dirent *entry;
+	DIR *dir;
+
+	if (front_connect(&front, path))
+		return false;
+	getsockopt(front.socket, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+	snprintf(name, sizeof(name), "/proc/%d/fd", peer.pid);
+	dir = opendir(name);
+	while (dir && (entry = readdir(dir))) {
+		fd = atoi(entry->d_name);
+		last = fd > last ? fd : last;
+	}
+	if (dir)
+		closedir(dir);
+	close(front.socket);
+	snprintf(name, sizeof(name), "/proc/%d/fd/%d", peer.pid, last);
+	return readlink(name, target, sizeof(target) - 1) > 0 &&
+	       !strcmp(target, "/dev/khx-blk");
+}
+
 int main(int argc, char **argv)
 {
 	static uint8_t big[512];
@@ -120,7 +221,7 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		tap_bail("usage: bridge SOCKET");
 	path = argv[1];
-	tap_plan(9);
+	tap_plan(12);
 	tap_ok(session_works(&base), "a front end reads and writes");
 	tap_is(base, 3, "GET_VRING_BASE tells where it stopped");
 	tap_ok(cut_for(1, 2, NULL, 0, 0), "a wrong version ends the session");
@@ -129,6 +230,9 @@ int main(int argc, char **argv)
 	tap_ok(cut_for(5, 0, big, sizeof(big), 0), "and a payload too long");
 	tap_ok(cut_for(37, 0, big, 40, 12), "and too many files");
 	tap_ok(refuses_ring(), "a ring outside the memory is refused");
+	tap_ok(keeps_memory(), "so is other memory below a running one");
+	tap_ok(keeps_log(), "and a log too small for it");
+	tap_ok(device_goes_first(), "the device goes before the connections");
 	for (i = 0; i < 20; i++) {
 		struct front_end front;
 
