@@ -15,7 +15,9 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 out=${KHX_BUILD:-$top/build}/bench
-export KHX_COUNT=${COUNT:-5000} KHX_PROFILE=${PROFILE:-0}
+# The test host gets only variables of that name.
+export KHX_COUNT=${COUNT:-${KHX_COUNT:-5000}}
+export KHX_PROFILE=${PROFILE:-${KHX_PROFILE:-0}}
 lib=$top/selftests/lib
 
 build() {

@@ -158,12 +158,23 @@ int main(int argc, char **argv)
 
 	while ((c = getopt(argc, argv, "u:f:d:n:r:")) != -1) {
 		switch (c) {
-		case 'u': user = optarg; break;
-		case 'f': file = optarg; break;
-		case 'd': depth = atoi(optarg); break;
-		case 'n': count = atol(optarg); break;
-		case 'r': rounds = atoi(optarg); break;
-		default: usage();
+		case 'u':
+			user = optarg;
+			break;
+		case 'f':
+			file = optarg;
+			break;
+		case 'd':
+			depth = atoi(optarg);
+			break;
+		case 'n':
+			count = atol(optarg);
+			break;
+		case 'r':
+			rounds = atoi(optarg);
+			break;
+		default:
+			usage();
 		}
 	}
 	if (!user == !file || depth < 1 || depth > MAX_DEPTH || count < depth)
