@@ -266,11 +266,11 @@ static void khx_blk_queue_poll(struct khx_blk_queue *queue)
 		if (n > 0) {
 			if (!khx_blk_queue_start_batch(queue, n))
 				return;
-		} else if (n < 0 || !khx_virtqueue_enable_notify(vq)) {
-			return;
-		} else {
-			khx_virtqueue_disable_notify(vq);
+			continue;
 		}
+		if (n < 0 || !khx_virtqueue_enable_notify(vq))
+			return;
+		khx_virtqueue_disable_notify(vq);
 	}
 }
 
