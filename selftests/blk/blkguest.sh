@@ -40,7 +40,6 @@ blk_disk() {
 
 # blk_serve: start the back end of all disks, or start it again.
 blk_serve() {
-	local last=${blk_disks[*]: -1}
 	khx-vhost-user "${blk_disks[@]}" 2>> "$blk_dir/daemon.log" &
 	blk_daemon=$!
 	blk_later "kill $blk_daemon"

@@ -55,7 +55,7 @@ reboot_root() {
 
 # The back end dies by kill -9 amid writes; QEMU finds the next one.
 exchange_back_end() {
-	guest_run root "setsid sh -c 'for i in \$(seq 2000); do echo \$i > /n; sync; done' > /dev/null 2>&1 &"
+	guest_run root "setsid sh -c 'for i in \$(seq 2000); do echo \$i > /m; mv /m /n; sync; done' > /dev/null 2>&1 &"
 	sleep 1
 	kill -9 "$blk_daemon"
 	sleep 0.5

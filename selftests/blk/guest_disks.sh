@@ -64,6 +64,7 @@ resize_dm() {
 
 # again HOW...: the guest boots once more, and its disks are what they were.
 again() {
+	local name
 	"$@" > /dev/null && guest_wait disks 240 && for name in null dm ext4; do
 		blk_in disks $name "dd if=\$d bs=1M count=1 of=/dev/null iflag=direct 2> /dev/null" || return
 	done
