@@ -14,21 +14,14 @@
 #include <sys/wait.h>
 
 #include "disk.h"
+#include "records.h"
 #include "tap.h"
-
-#define SLOTS		64	/* records of 4 KiB; then the first again */
-#define RECORD		4096
 
 static struct disk_options options;
 static const char *path;
 
 /* Shared with the writer: the last record whose FLUSH was answered. */
 static volatile unsigned int *acked;
-
-static uint64_t sector_of(unsigned int n)
-{
-	return n % SLOTS * (RECORD / 512);
-}
 
 static void write_records(unsigned int n)
 {
@@ -39,30 +32,12 @@ static void write_records(unsigned int n)
 	disk_open(&disk, path, &options);
 	data = disk.memory + DISK_DATA;
 	for (;; n++) {
-		disk_fill(data, RECORD, sector_of(n), n);
-		if (disk_rw(&disk, VIRTIO_BLK_T_OUT, sector_of(n), data,
-			    RECORD) || disk_do(&disk, 0, &flush))
+		record_fill(data, n);
+		if (disk_rw(&disk, VIRTIO_BLK_T_OUT, record_sector(n), data,
+			    RECORD_SIZE) || disk_do(&disk, 0, &flush))
 			_exit(1);
 		*acked = n;
 	}
-}
-
-/* Is sector @i of a record that of record @n? */
-static bool sector_is(const uint8_t *data, unsigned int n, unsigned int i)
-{
-	return disk_check(data + i * 512, 512, sector_of(n) + i, n);
-}
-
-/* Record @n was not answered: it may be there, in whole sectors. */
-static bool is_torn_well(const uint8_t *data, unsigned int n)
-{
-	unsigned int i;
-
-	for (i = 0; i < RECORD / 512; i++)
-		if (!sector_is(data, n, i) &&
-		    n > SLOTS && !sector_is(data, n - SLOTS, i))
-			return false;
-	return true;
 }
 
 static unsigned int check_records(unsigned int last)
@@ -73,14 +48,9 @@ static unsigned int check_records(unsigned int last)
 
 	disk_open(&disk, path, &options);
 	data = disk.memory + DISK_DATA;
-	for (n = last + 1 > SLOTS ? last + 2 - SLOTS : 1; n <= last + 1; n++) {
-		if (disk_rw(&disk, VIRTIO_BLK_T_IN, sector_of(n), data, RECORD))
-			bad++;
-		else if (n <= last)
-			bad += !disk_check(data, RECORD, sector_of(n), n);
-		else
-			bad += !is_torn_well(data, n);
-	}
+	for (n = records_first(last); n <= last + 1; n++)
+		bad += disk_rw(&disk, VIRTIO_BLK_T_IN, record_sector(n), data,
+			       RECORD_SIZE) || !record_is_good(data, n, last);
 	disk_close(&disk);
 	return bad;
 }

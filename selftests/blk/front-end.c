@@ -21,12 +21,17 @@ enum {
 	SET_LOG_BASE, SET_LOG_FD, SET_VRING_NUM, SET_VRING_ADDR,
 	SET_VRING_BASE, GET_VRING_BASE, SET_VRING_KICK, SET_VRING_CALL,
 	SET_VRING_ERR, GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES,
-	GET_QUEUE_NUM, SET_VRING_ENABLE, GET_CONFIG = 24,
+	GET_QUEUE_NUM, SET_VRING_ENABLE, SEND_RARP, NET_SET_MTU,
+	SET_BACKEND_REQ_FD, IOTLB_MSG, SET_VRING_ENDIAN, GET_CONFIG,
 };
+
+/* And of what back ends send. */
+#define BACKEND_CONFIG_CHANGE	2
 
 #define VERSION			1
 #define F_PROTOCOL_FEATURES	(1ull << 30)
 #define PROTOCOL_F_MQ		(1ull << 0)
+#define PROTOCOL_F_BACKEND_REQ	(1ull << 5)
 #define PROTOCOL_F_CONFIG	(1ull << 9)
 
 #define HEADERS	0x40000		/* in guest memory, one page a request */
@@ -128,6 +133,7 @@ int front_connect(struct front_end *front, const char *path)
 	uint64_t features, protocol;
 
 	memset(front, 0, sizeof(*front));
+	front->backend_socket = -1;
 	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
 	front->socket = socket(AF_UNIX, SOCK_STREAM, 0);
 	if (connect(front->socket, (struct sockaddr *)&address,
@@ -144,7 +150,8 @@ int front_connect(struct front_end *front, const char *path)
 	if (get_u64(front, GET_FEATURES, &features) ||
 	    get_u64(front, GET_PROTOCOL_FEATURES, &protocol) ||
 	    set_u64(front, SET_PROTOCOL_FEATURES,
-		    protocol & (PROTOCOL_F_MQ | PROTOCOL_F_CONFIG), -1) ||
+		    protocol & (PROTOCOL_F_MQ | PROTOCOL_F_BACKEND_REQ |
+				PROTOCOL_F_CONFIG), -1) ||
 	    front_send(front, SET_OWNER, 0, NULL, 0, NULL, 0) ||
 	    get_config(front))
 		return fail("handshake");
@@ -198,8 +205,34 @@ int front_stop(struct front_end *front, uint32_t *base)
 	return 0;
 }
 
+int front_listen(struct front_end *front)
+{
+	int sockets[2], ret;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sockets))
+		return fail("socketpair");
+	ret = set(front, SET_BACKEND_REQ_FD, NULL, 0, sockets[1]);
+	close(sockets[1]);
+	front->backend_socket = sockets[0];
+	return ret;
+}
+
+bool front_wait_config(struct front_end *front, int ms)
+{
+	struct pollfd pfd = { .fd = front->backend_socket, .events = POLLIN };
+	uint32_t header[3];
+
+	if (poll(&pfd, 1, ms) != 1 ||
+	    recv(front->backend_socket, header, sizeof(header), MSG_WAITALL) !=
+	    sizeof(header) || header[0] != BACKEND_CONFIG_CHANGE)
+		return false;
+	return !get_config(front);
+}
+
 void front_close(struct front_end *front)
 {
+	if (front->backend_socket >= 0)
+		close(front->backend_socket);
 	close(front->socket);
 	close(front->kick);
 	close(front->call);

@@ -27,6 +27,7 @@ struct front_request {
 
 struct front_end {
 	int socket;
+	int backend_socket;	/* what the back end tells of itself, or -1 */
 	int memfd;
 	uint8_t *memory;
 	int kick;
@@ -41,6 +42,9 @@ int front_connect(struct front_end *front, const char *path);
 int front_start(struct front_end *front);
 int front_stop(struct front_end *front, uint32_t *base);
 void front_close(struct front_end *front);
+/* Be told of changes; wait for one, and have the configuration anew. */
+int front_listen(struct front_end *front);
+bool front_wait_config(struct front_end *front, int ms);
 
 /* A message with nothing special about it, for broken ones, too. */
 int front_send(struct front_end *front, uint32_t request, uint32_t flags,

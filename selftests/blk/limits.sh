@@ -10,14 +10,8 @@ limit=1048576
 cgroup=
 
 make_cgroup() {
-	local root=/sys/fs/cgroup
-	if [ "$(stat -f -c %T $root)" != cgroup2fs ]; then
-		root=$blk_dir/cgroup
-		mkdir "$root" && mount -t cgroup2 none "$root" || return
-		blk_later "umount $root"
-	fi
-	grep -qw io $root/cgroup.controllers || return
-	echo +io > $root/cgroup.subtree_control
+	blk_cgroup_root || return
+	local root=$blk_path
 	cgroup=$root/khx-limits
 	mkdir "$cgroup" || return
 	blk_later "rmdir $cgroup"

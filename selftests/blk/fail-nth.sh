@@ -1,0 +1,17 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Each allocation fails once: failslab, fail_page_alloc and fail_usercopy.
+
+. "$(dirname "$0")/../lib/tap.sh"
+. "$(dirname "$0")/lib.sh"
+blk_need
+[ -e /proc/self/fail-nth ] || tap_skip_all "this kernel injects no faults"
+mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug ||
+	tap_bail "no debugfs"
+
+tap_plan 2
+blk_null_blk nullb-khx || tap_bail "no null_blk"
+blk_tap "block device" fail-nth "$blk_path"
+blk_file "$blk_dir/file" 64
+blk_tap "file" fail-nth "$blk_path"
+tap_exit
