@@ -1,17 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What counts and hostile check on a test host, whose processor is AMD's, on an
-# Intel processor, where exit reasons, causes of faults and the exit information
-# are others. Needs no module on the machine it runs on.
+# What counts, nested and hostile check on a test host, whose processor is
+# AMD's, on an Intel processor, where exit reasons, causes of faults and the exit
+# information are others. Needs no module on the machine it runs on.
 
 cd "$(dirname "$0")" || exit 1
 . ../lib/tap.sh
 
 [ -x ../vm/intel ] || tap_skip_all "the scripts of the test host are not here"
-tap_need bochs xorriso script
+tap_need bochs readelf objcopy script
 
-programs=(counts_static hostile_static)
+programs=(counts_static nested_static hostile_static)
 lines=$(mktemp)
 trap 'rm -f "$lines"' EXIT
 
@@ -24,7 +24,7 @@ passed() {
 }
 
 tap_plan $((${#programs[@]} + 1))
-../vm/intel --timeout 800 --module khx_exits "${programs[@]/#/$OUTPUT/}" > "$lines"
+../vm/intel --timeout 600 --module khx_exits "${programs[@]/#/$OUTPUT/}" > "$lines"
 status=$?
 tap_diag "$(cat "$lines")"
 for i in "${!programs[@]}"; do
