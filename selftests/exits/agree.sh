@@ -99,7 +99,7 @@ compare_perf() {
 	touch "$work/end"
 	wait $perf_pid
 	ours=$(sum)
-	PAGER=cat perf kvm -i "$work/perf.data" stat report > "$work/perf.txt" 2>&1
+	PAGER="cat" perf kvm -i "$work/perf.data" stat report > "$work/perf.txt" 2>&1
 	perf_sum=$(sed -n 's/.*Total Samples:\([0-9]*\).*/\1/p' "$work/perf.txt")
 	tap_diag "exits: khx $ours, perf ${perf_sum:-none}"
 	[ $((${perf_sum:-0} * 100)) -ge $((ours * 97)) ] &&

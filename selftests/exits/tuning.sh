@@ -9,7 +9,7 @@
 # other, not with those of a real machine. `tuning.sh inside` is what the
 # test host runs.
 
-set -uo pipefail
+set -o pipefail
 cd "$(dirname "$0")" || exit
 
 inside() {
