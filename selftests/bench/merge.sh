@@ -4,10 +4,13 @@
 # merge.sh: khx_merge beside KSM, on the same memory in one boot of the test host,
 # in turns (ABAB); medians. Time is that of counted instructions, so that a busy
 # machine makes no difference. It runs itself on the test host with the word "host".
+#
+#	REAL_TIME=1	time as it passes on this machine, which should be idle
+#	PROFILE="khx ksm"	the functions that a scanner's instructions are spent in
 
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-rounds=${ROUNDS:-2}
+export KHX_ROUNDS=${KHX_ROUNDS:-${ROUNDS:-2}} KHX_PROFILE=${KHX_PROFILE:-${PROFILE:-}}
 
 # median NAME: of the values of NAME in the lines read
 median() {
@@ -19,11 +22,24 @@ median() {
 # Every value is shown as it comes.
 measure() {
 	local program=$1 round side
-	for ((round = 1; round <= rounds; round++)); do
+	for ((round = 1; round <= KHX_ROUNDS; round++)); do
 		for side in ksm khx; do
 			"$program" $side | tee -a /tmp/merge-$side |
 				sed "s/^/# round $round $side: /"
 		done
+	done
+}
+
+# perf samples by the clock, which counts instructions.
+profile() {
+	local program=$1 side
+	for side in $KHX_PROFILE; do
+		echo "== $side"
+		perf record -q -a -e cpu-clock -c 20011 -o /tmp/perf.data \
+			"$program" "$side"
+		perf report -i /tmp/perf.data --stdio --no-children -s sym \
+			--comms ksmd,khx_merged --percent-limit 0.7 2> /dev/null |
+			grep -v '^#' | grep .
 	done
 }
 
@@ -42,8 +58,12 @@ report() {
 if [ "${1:-}" = host ]; then
 	. "$here/../lib/modules.sh"
 	khx_module_load khx_merge
-	measure "$2"
-	report
+	if [ -n "$KHX_PROFILE" ]; then
+		profile "$2"
+	else
+		measure "$2"
+		report
+	fi
 	khx_module_unload khx_merge
 	exit
 fi
@@ -51,4 +71,6 @@ fi
 program=$here/../../build/bench/merge_cost
 mkdir -p "$(dirname "$program")"
 ${CC:-cc} -O2 -Wall -Wextra -D_GNU_SOURCE -o "$program" "$here/merge_cost.c"
-exec "$here/../vm/run" --icount --mem 2048 "$here/merge.sh" host "$(realpath "$program")"
+clock=(--icount)
+[ -z "${REAL_TIME:-}" ] || clock=()
+exec "$here/../vm/run" "${clock[@]}" --mem 2048 "$here/merge.sh" host "$(realpath "$program")"
