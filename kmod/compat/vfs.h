@@ -50,4 +50,12 @@ static inline struct timespec64 simple_inode_init_ts(struct inode *inode)
 	generic_fillattr(idmap, mask, inode, stat)
 #endif
 
+/* 6.2: release_pages() takes folios as they are */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define khx_release_folios(folios, nr) \
+	release_pages((struct page **)(folios), nr)
+#else
+#define khx_release_folios(folios, nr)	release_pages(folios, nr)
+#endif
+
 #endif /* KHX_COMPAT_VFS_H */

@@ -2,6 +2,8 @@
 #ifndef KHX_MERGE_DOMAIN_H
 #define KHX_MERGE_DOMAIN_H
 
+#include <linux/bitmap.h>
+#include <linux/bitops.h>
 #include <linux/list.h>
 #include <linux/refcount.h>
 #include <linux/rhashtable.h>
@@ -10,6 +12,7 @@
 #include "stats.h"
 
 #define KHX_MERGE_DOMAIN_NAME_MAX	63
+#define KHX_MERGE_DOMAIN_CONTESTED	BIT(15)
 
 /**
  * struct khx_merge_domain - pages merge within one domain only
@@ -23,6 +26,8 @@
  *	sharers from one to none
  * @stables: merged copies by key
  * @candidates: unchanged private pages by key, one page a key
+ * @contested: samples that pages of different contents have in common, by their
+ *	low bits; the scan lock guards it
  * @stats: counters; see enum khx_merge_stat
  */
 struct khx_merge_domain {
@@ -35,12 +40,27 @@ struct khx_merge_domain {
 	spinlock_t lock;
 	struct rhltable stables;
 	struct rhashtable candidates;
+	DECLARE_BITMAP(contested, KHX_MERGE_DOMAIN_CONTESTED);
 
 	struct khx_merge_stats stats;
 };
 
 struct khx_merge_domain *khx_merge_domain_get(const char *name);
 void khx_merge_domain_put(struct khx_merge_domain *domain);
+
+/* Scanner: the sample @key does not tell pages apart any more. */
+static inline void khx_merge_domain_contest(struct khx_merge_domain *domain,
+					    u64 key)
+{
+	__set_bit(key % KHX_MERGE_DOMAIN_CONTESTED, domain->contested);
+}
+
+/* Scanner: may pages with the sample @key be different? Few "yes" are wrong. */
+static inline bool khx_merge_domain_is_contested(struct khx_merge_domain *domain,
+						 u64 key)
+{
+	return test_bit(key % KHX_MERGE_DOMAIN_CONTESTED, domain->contested);
+}
 
 /* Calls @fn for every domain, under the list's mutex, until it returns nonzero. */
 int khx_merge_domain_each(int (*fn)(struct khx_merge_domain *, void *), void *arg);

@@ -59,6 +59,14 @@ struct folio *khx_merge_index_lock(struct khx_merge_file *file, pgoff_t index,
 	}
 }
 
+/* What is no private page, is locked or bad, is not for the scanner. */
+static bool khx_merge_index_trylock_folio(struct folio *folio,
+					  enum khx_merge_state state)
+{
+	return state == KHX_MERGE_PAGE_PRIVATE && !folio_test_hwpoison(folio) &&
+	       folio_trylock(folio);
+}
+
 struct folio *khx_merge_index_trylock(struct khx_merge_file *file, pgoff_t index)
 {
 	enum khx_merge_state state;
@@ -67,12 +75,31 @@ struct folio *khx_merge_index_trylock(struct khx_merge_file *file, pgoff_t index
 	folio = khx_merge_index_get(file, index, &state);
 	if (!folio)
 		return NULL;
-	if (state != KHX_MERGE_PAGE_PRIVATE || folio_test_hwpoison(folio) ||
-	    !folio_trylock(folio)) {
+	if (!khx_merge_index_trylock_folio(folio, state)) {
 		folio_put(folio);
 		return NULL;
 	}
 	if (!khx_merge_index_is(file, index, folio, state)) {
+		khx_merge_index_unlock(folio);
+		return NULL;
+	}
+	return folio;
+}
+
+struct folio *khx_merge_index_trylock_entry(struct xa_state *xas, void *entry)
+{
+	enum khx_merge_state state = khx_merge_entry_state(entry);
+	struct folio *folio = khx_merge_entry_folio(entry);
+
+	if (xas_retry(xas, entry) || !folio_try_get(folio))
+		return NULL;
+	/* Only now it is known to be a page of ours; and again, with the lock. */
+	if (xas_reload(xas) != entry ||
+	    !khx_merge_index_trylock_folio(folio, state)) {
+		folio_put(folio);
+		return NULL;
+	}
+	if (xas_reload(xas) != entry) {
 		khx_merge_index_unlock(folio);
 		return NULL;
 	}
@@ -104,16 +131,21 @@ int khx_merge_index_fill(struct khx_merge_file *file, pgoff_t index,
 void khx_merge_index_replace(struct khx_merge_file *file, pgoff_t index,
 			     struct folio *folio, enum khx_merge_state state)
 {
+	XA_STATE(xas, &file->pages, index);
 	void *old;
 
 	if (!folio) {
 		xa_erase(&file->pages, index);
 		return;
 	}
-	old = xa_store(&file->pages, index, khx_merge_entry(folio, state),
-		       GFP_NOWAIT);
-	WARN_ON_ONCE(!old || xa_is_err(old));
-	khx_merge_index_mark(file, index, state == KHX_MERGE_PAGE_PRIVATE);
+	xas_lock(&xas);
+	old = xas_store(&xas, khx_merge_entry(folio, state));
+	if (state == KHX_MERGE_PAGE_PRIVATE)
+		xas_set_mark(&xas, KHX_MERGE_MARK_LOOK);
+	else
+		xas_clear_mark(&xas, KHX_MERGE_MARK_LOOK);
+	xas_unlock(&xas);
+	WARN_ON_ONCE(!old || xas_error(&xas));
 }
 
 void khx_merge_index_mark(struct khx_merge_file *file, pgoff_t index, bool look)

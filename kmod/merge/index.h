@@ -26,11 +26,12 @@ enum khx_merge_state {
 
 /*
  * Bits of folio->index, which is free as the page is in no page cache:
- * what the scanner knows of a private page. folio->private is its key.
+ * what the scanner knows of a private page. folio->private is its sum or its key,
+ * or nothing if it has neither; it never has both.
  */
 enum khx_merge_folio_bit {
-	KHX_MERGE_FOLIO_HASHED,		/* the key is that of the last look */
-	KHX_MERGE_FOLIO_CLEAN,		/* not written since it was hashed */
+	KHX_MERGE_FOLIO_SUMMED,		/* its sum is that of the last look */
+	KHX_MERGE_FOLIO_CLEAN,		/* not written since it was unmapped */
 	KHX_MERGE_FOLIO_CANDIDATE,	/* in its domain's table by its key */
 	KHX_MERGE_FOLIO_VOLATILE,	/* has been seen to change */
 };
@@ -65,7 +66,9 @@ struct folio *khx_merge_index_lock(struct khx_merge_file *file, pgoff_t index,
 				   enum khx_merge_state *state);
 /* Scanner: the same for a private page; NULL when it is not, is locked or bad. */
 struct folio *khx_merge_index_trylock(struct khx_merge_file *file, pgoff_t index);
-/* Undoes the two above. */
+/* Scanner: the same for the marked @entry found by @xas, in a read section. */
+struct folio *khx_merge_index_trylock_entry(struct xa_state *xas, void *entry);
+/* Undoes those above. */
 void khx_merge_index_unlock(struct folio *folio);
 
 /* A hole becomes @folio: 0, -EEXIST when it is none any more, or -ENOMEM. */

@@ -308,6 +308,7 @@ void khx_merge_page_touch(struct khx_merge_file *file, pgoff_t index,
 	if (!test_and_clear_bit(KHX_MERGE_FOLIO_CLEAN, &folio->index))
 		return;
 	set_bit(KHX_MERGE_FOLIO_VOLATILE, &folio->index);
+	khx_merge_file_count(file, KHX_MERGE_CHANGED, 1);
 	khx_merge_history_written(file, index);
 	khx_merge_index_mark(file, index, true);
 }
@@ -318,7 +319,7 @@ void khx_merge_page_unknow(struct khx_merge_file *file, pgoff_t index,
 	if (test_and_clear_bit(KHX_MERGE_FOLIO_CANDIDATE, &folio->index))
 		khx_merge_candidate_remove(file, index, (u64)folio->private);
 	clear_bit(KHX_MERGE_FOLIO_CLEAN, &folio->index);
-	clear_bit(KHX_MERGE_FOLIO_HASHED, &folio->index);
+	clear_bit(KHX_MERGE_FOLIO_SUMMED, &folio->index);
 }
 
 void khx_merge_page_drop(struct khx_merge_file *file, pgoff_t index)

@@ -11,19 +11,25 @@
  * A page is merged when two looks at it, in two passes, have found it unchanged.
  * For a marked private page:
  *
- * 1. Neighbours are unmapped together, and hashed: what is written from here on
- *    is noticed, so "unchanged" is no guess. (All zeros have a key of their own.)
- *    A page that someone else holds a reference to is left marked.
- * 2. In a later pass, if it was not written: a zero page becomes a hole. A page
- *    that equals a merged copy, by hash and then by every byte, becomes that
- *    copy. A page that equals a candidate makes a merged copy with it, in a frame
- *    that was neither's. Any other page becomes a candidate and loses its mark.
+ * 1. Neighbours are unmapped together: what is written from here on is noticed,
+ *    so "unchanged" is no guess, and costs no reading. A page that someone else
+ *    holds a reference to is left marked.
+ * 2. In a later pass, if it was not written: a page of zeros becomes a hole. A page
+ *    that equals a merged copy, by key and then by every byte, becomes that copy. A
+ *    page that equals a candidate makes a merged copy with it, in a frame that was
+ *    neither's. Any other page becomes a candidate and loses its mark.
  * 3. If it was written, unmapping it once more would only slow its owner down. So
  *    a page that has been seen to change is hashed as it is, mapped, until two
  *    looks find the same; then it goes through 1 and 2 in one.
  *
+ * The key is the hash of a sample, an eighth of the page's cache lines, as most
+ * pages differ in it from every other. Where two turn out to differ elsewhere, the
+ * sample is contested from then on: pages with it are looked for by it, then by the
+ * hash of all bytes, and become candidates by the latter. A guest that makes its
+ * pages collide only makes its domain pay for the longer hash.
+ *
  * A page whose index has a history of breaks (history.h) waits between 1 and 2,
- * marked but known to be unwritten: looking at it costs no hash.
+ * marked but known to be unwritten: looking at it costs next to nothing.
  *
  * The scan lock is held for a batch of pages. Files leave the scanner's list
  * under it, after their pages are gone, so a file that the scanner or the
@@ -44,31 +50,51 @@ static LIST_HEAD(khx_merge_scan_files);
 static struct khx_merge_file *khx_merge_scan_cursor;	/* NULL: start of a pass */
 static pgoff_t khx_merge_scan_index;
 
+/*
+ * Fills the empty @run from where the scan stands, with neighbours that are to be
+ * unmapped. Returns false at the end of the file.
+ */
+static bool khx_merge_scan_collect(struct khx_merge_run *run,
+				   unsigned int *budget)
+{
+	XA_STATE(xas, &run->file->pages, khx_merge_scan_index);
+	struct folio *folio;
+	void *entry;
+
+	rcu_read_lock();
+	xas_for_each_marked(&xas, entry, ULONG_MAX, KHX_MERGE_MARK_LOOK) {
+		if (!*budget || run->nr == KHX_MERGE_RUN_MAX ||
+		    (run->nr && xas.xa_index != run->start + run->nr))
+			break;
+		(*budget)--;
+		khx_merge_scan_index = xas.xa_index + 1;
+		folio = khx_merge_index_trylock_entry(&xas, entry);
+		if (!folio)
+			continue;
+		if (!khx_merge_settle_look(run->file, xas.xa_index, folio)) {
+			khx_merge_index_unlock(folio);
+			continue;
+		}
+		if (!run->nr)
+			run->start = xas.xa_index;
+		run->folios[run->nr++] = folio;
+	}
+	rcu_read_unlock();
+	return entry;
+}
+
 /* Returns false when the budget ended first. */
 static bool khx_merge_scan_file(struct khx_merge_file *file, unsigned int *budget,
 				const struct khx_merge_rules *rules,
 				struct khx_merge_progress *progress)
 {
 	struct khx_merge_run run = { .file = file };
-	unsigned long index = khx_merge_scan_index;
-	struct folio *folio;
+	bool more;
 
-	while (*budget && xa_find(&file->pages, &index, ULONG_MAX,
-				  KHX_MERGE_MARK_LOOK)) {
-		(*budget)--;
-		if (run.nr && (index != run.start + run.nr ||
-			       run.nr == KHX_MERGE_RUN_MAX))
-			khx_merge_settle_run(&run, rules, progress);
-		folio = khx_merge_settle_look(file, index, rules);
-		if (folio) {
-			if (!run.nr)
-				run.start = index;
-			run.folios[run.nr++] = folio;
-		}
-		index++;
-	}
-	khx_merge_settle_run(&run, rules, progress);
-	khx_merge_scan_index = index;
+	do {
+		more = khx_merge_scan_collect(&run, budget);
+		khx_merge_settle_run(&run, rules, progress);
+	} while (more && *budget);
 	return *budget;
 }
 

@@ -5,6 +5,7 @@
 #include <linux/pagemap.h>
 #include <linux/xxhash.h>
 
+#include "compat/vfs.h"
 #include "candidate.h"
 #include "file.h"
 #include "history.h"
@@ -14,15 +15,20 @@
 #include "settle.h"
 #include "stable.h"
 
-/* The key of a page of zeros, where those become holes. No hash is taken. */
-#define KHX_MERGE_KEY_ZERO	0ULL
-
 enum khx_merge_outcome {
 	KHX_MERGE_DONE,		/* merged */
 	KHX_MERGE_ALONE,	/* nothing to merge with */
 	KHX_MERGE_LATER,	/* could not try: look again next pass */
-	KHX_MERGE_NEVER,	/* same key, other contents: do not try again */
+	KHX_MERGE_OTHER,	/* same key, other contents */
 };
+
+/*
+ * What a key is made of: of every 576 bytes 32, so that it reads 8 of the page's
+ * 64 cache lines, each at another offset of its 512 bytes.
+ */
+#define KHX_MERGE_SAMPLES	8
+#define KHX_MERGE_SAMPLE_STEP	(PAGE_SIZE / KHX_MERGE_SAMPLES + 64)
+#define KHX_MERGE_SAMPLE_SIZE	32
 
 /* Pages of different nodes get different keys where they must not merge. */
 static u64 khx_merge_settle_seed(struct khx_merge_file *file, struct folio *folio,
@@ -33,51 +39,59 @@ static u64 khx_merge_settle_seed(struct khx_merge_file *file, struct folio *foli
 	return rules->across_nodes ? seed : seed + 1 + folio_nid(folio);
 }
 
-static u64 khx_merge_settle_key(struct khx_merge_file *file, struct folio *folio,
-				const struct khx_merge_rules *rules)
+static u64 khx_merge_settle_sample(struct folio *folio, u64 seed)
 {
-	u64 seed = khx_merge_settle_seed(file, folio, rules);
-	void *page = kmap_local_folio(folio, 0);
-	u64 key;
+	u8 sample[KHX_MERGE_SAMPLES * KHX_MERGE_SAMPLE_SIZE];
+	const u8 *page = kmap_local_folio(folio, 0);
+	int i;
 
-	khx_merge_file_count(file, KHX_MERGE_LOOKS, 1);
-	if (rules->zero_pages && !memchr_inv(page, 0, PAGE_SIZE))
-		key = KHX_MERGE_KEY_ZERO;
-	else
-		key = xxh64(page, PAGE_SIZE, seed) ?: 1;
+	for (i = 0; i < KHX_MERGE_SAMPLES; i++)
+		memcpy(sample + i * KHX_MERGE_SAMPLE_SIZE,
+		       page + i * KHX_MERGE_SAMPLE_STEP, KHX_MERGE_SAMPLE_SIZE);
 	kunmap_local(page);
-	return key;
+	return xxh64(sample, sizeof(sample), seed);
 }
 
+/* Of all bytes. */
+static u64 khx_merge_settle_sum(struct khx_merge_file *file, struct folio *folio,
+				u64 seed)
+{
+	void *page = kmap_local_folio(folio, 0);
+	u64 sum = xxh64(page, PAGE_SIZE, seed);
+
+	kunmap_local(page);
+	khx_merge_file_count(file, KHX_MERGE_LOOKS, 1);
+	return sum;
+}
+
+static bool khx_merge_settle_is_zero(struct folio *folio)
+{
+	void *page = kmap_local_folio(folio, 0);
+	bool zero = !memchr_inv(page, 0, PAGE_SIZE);
+
+	kunmap_local(page);
+	return zero;
+}
+
+/*
+ * memcmp() goes word by word, to tell which page is less. Only whether they
+ * differ takes half of that, and a cache line at a time is early enough.
+ */
 static bool khx_merge_settle_equal(struct folio *a, struct folio *b)
 {
-	void *va = kmap_local_folio(a, 0);
-	void *vb = kmap_local_folio(b, 0);
-	bool equal = !memcmp(va, vb, PAGE_SIZE);
+	const u64 *va = kmap_local_folio(a, 0);
+	const u64 *vb = kmap_local_folio(b, 0);
+	unsigned int i;
+	u64 diff = 0;
 
+	for (i = 0; i < PAGE_SIZE / sizeof(u64) && !diff; i += 8)
+		diff = (va[i] ^ vb[i]) | (va[i + 1] ^ vb[i + 1]) |
+		       (va[i + 2] ^ vb[i + 2]) | (va[i + 3] ^ vb[i + 3]) |
+		       (va[i + 4] ^ vb[i + 4]) | (va[i + 5] ^ vb[i + 5]) |
+		       (va[i + 6] ^ vb[i + 6]) | (va[i + 7] ^ vb[i + 7]);
 	kunmap_local(vb);
 	kunmap_local(va);
-	return equal;
-}
-
-static bool khx_merge_settle_is_key(struct folio *folio, u64 key)
-{
-	return test_bit(KHX_MERGE_FOLIO_HASHED, &folio->index) &&
-	       (u64)folio->private == key;
-}
-
-/* The page is not what it was: this was its first look. */
-static void khx_merge_settle_note(struct khx_merge_file *file, pgoff_t index,
-				  struct folio *folio, u64 key)
-{
-	if (test_bit(KHX_MERGE_FOLIO_HASHED, &folio->index)) {
-		set_bit(KHX_MERGE_FOLIO_VOLATILE, &folio->index);
-		khx_merge_file_count(file, KHX_MERGE_CHANGED, 1);
-		khx_merge_history_written(file, index);
-	}
-	khx_merge_page_unknow(file, index, folio);
-	folio->private = (void *)key;
-	set_bit(KHX_MERGE_FOLIO_HASHED, &folio->index);
+	return !diff;
 }
 
 /*
@@ -92,57 +106,62 @@ static bool khx_merge_settle_busy(struct folio *folio)
 	return folio_ref_count(folio) > mappings + 2;
 }
 
-/* Shall the page be unmapped? It may be written while this looks at it. */
-static bool khx_merge_settle_wants(struct khx_merge_file *file, pgoff_t index,
-				   struct folio *folio,
-				   const struct khx_merge_rules *rules)
+/*
+ * A page that changes is hashed as it is, mapped. Returns whether it is what it
+ * was at the last look.
+ */
+static bool khx_merge_settle_is_steady(struct khx_merge_file *file, pgoff_t index,
+				       struct folio *folio)
 {
-	u64 key;
+	u64 sum = khx_merge_settle_sum(file, folio, file->domain->seed);
 
-	if (test_bit(KHX_MERGE_FOLIO_CLEAN, &folio->index))
-		return khx_merge_history_ready(file, index);
-	if (!test_bit(KHX_MERGE_FOLIO_VOLATILE, &folio->index))
-		return true;
-
-	key = khx_merge_settle_key(file, folio, rules);
-	if (khx_merge_settle_is_key(folio, key))
-		return true;
-	khx_merge_settle_note(file, index, folio, key);
+	if (test_bit(KHX_MERGE_FOLIO_SUMMED, &folio->index)) {
+		if ((u64)folio->private == sum)
+			return true;
+		khx_merge_file_count(file, KHX_MERGE_CHANGED, 1);
+		khx_merge_history_written(file, index);
+	}
+	khx_merge_page_unknow(file, index, folio);
+	folio->private = (void *)sum;
+	set_bit(KHX_MERGE_FOLIO_SUMMED, &folio->index);
 	return false;
 }
 
-struct folio *khx_merge_settle_look(struct khx_merge_file *file, pgoff_t index,
-				    const struct khx_merge_rules *rules)
+/* Shall the page be unmapped? It may be written while this looks at it. */
+static bool khx_merge_settle_wants(struct khx_merge_file *file, pgoff_t index,
+				   struct folio *folio)
 {
-	struct folio *folio;
+	if (test_bit(KHX_MERGE_FOLIO_CLEAN, &folio->index))
+		return khx_merge_history_ready(file, index);
+	return !test_bit(KHX_MERGE_FOLIO_VOLATILE, &folio->index) ||
+	       khx_merge_settle_is_steady(file, index, folio);
+}
 
-	if (!khx_merge_history_prepare(file, index))
-		return NULL;
-	folio = khx_merge_index_trylock(file, index);
-	if (!folio)
-		return NULL;
-	if (khx_merge_settle_wants(file, index, folio, rules)) {
-		if (!khx_merge_settle_busy(folio))
-			return folio;
-		khx_merge_file_count(file, KHX_MERGE_BUSY, 1);
-	}
-	khx_merge_index_unlock(folio);
-	return NULL;
+bool khx_merge_settle_look(struct khx_merge_file *file, pgoff_t index,
+			   struct folio *folio)
+{
+	if (!khx_merge_history_prepare(file, index) ||
+	    !khx_merge_settle_wants(file, index, folio))
+		return false;
+	if (!khx_merge_settle_busy(folio))
+		return true;
+	khx_merge_file_count(file, KHX_MERGE_BUSY, 1);
+	return false;
 }
 
 static enum khx_merge_outcome
 khx_merge_settle_stable(struct khx_merge_file *file, pgoff_t index,
-			struct folio *folio, const struct khx_merge_rules *rules)
+			struct folio *folio, u64 key,
+			const struct khx_merge_rules *rules)
 {
 	struct khx_merge_stable *stable;
 
-	stable = khx_merge_stable_find(file->domain, (u64)folio->private,
-				       rules->max_sharing);
+	stable = khx_merge_stable_find(file->domain, key, rules->max_sharing);
 	if (!stable)
 		return KHX_MERGE_ALONE;
 	if (!khx_merge_settle_equal(folio, stable->folio)) {
 		khx_merge_stable_put(stable);
-		return KHX_MERGE_ALONE;
+		return KHX_MERGE_OTHER;
 	}
 	khx_merge_page_merge(file, index, folio, stable);
 	return KHX_MERGE_DONE;
@@ -167,22 +186,33 @@ static bool khx_merge_settle_available(struct khx_merge_file *file,
 	return false;
 }
 
+/* A candidate gives its key up: the next pass finds it another. */
+static void khx_merge_settle_unlist(struct khx_merge_file *file, pgoff_t index,
+				    struct folio *folio)
+{
+	clear_bit(KHX_MERGE_FOLIO_CANDIDATE, &folio->index);
+	khx_merge_candidate_remove(file, index, (u64)folio->private);
+	khx_merge_index_mark(file, index, true);
+}
+
 static enum khx_merge_outcome
 khx_merge_settle_with(struct khx_merge_file *file, pgoff_t index,
-		      struct folio *folio, struct khx_merge_file *other_file,
-		      pgoff_t other_index, struct folio *other)
+		      struct folio *folio, u64 key,
+		      struct khx_merge_file *other_file, pgoff_t other_index,
+		      struct folio *other)
 {
 	struct khx_merge_stable *stable;
 
 	if (!test_bit(KHX_MERGE_FOLIO_CANDIDATE, &other->index) ||
-	    other->private != folio->private)
+	    (u64)other->private != key)
 		return KHX_MERGE_LATER;
 	if (!khx_merge_settle_available(other_file, other_index, other))
 		return KHX_MERGE_ALONE;
-	if (!khx_merge_settle_equal(folio, other))
-		return KHX_MERGE_NEVER;
-	stable = khx_merge_stable_create(file->domain, (u64)folio->private, folio,
-					 file->memcg);
+	if (!khx_merge_settle_equal(folio, other)) {
+		khx_merge_settle_unlist(other_file, other_index, other);
+		return KHX_MERGE_OTHER;
+	}
+	stable = khx_merge_stable_create(file->domain, key, folio, file->memcg);
 	if (!stable)
 		return KHX_MERGE_LATER;
 
@@ -194,51 +224,46 @@ khx_merge_settle_with(struct khx_merge_file *file, pgoff_t index,
 
 static enum khx_merge_outcome
 khx_merge_settle_pair(struct khx_merge_file *file, pgoff_t index,
-		      struct folio *folio)
+		      struct folio *folio, u64 key)
 {
 	struct khx_merge_file *other_file;
 	enum khx_merge_outcome outcome;
 	pgoff_t other_index;
 	struct folio *other;
 
-	other_file = khx_merge_candidate_find(file->domain, (u64)folio->private,
-					      &other_index);
+	other_file = khx_merge_candidate_find(file->domain, key, &other_index);
 	if (!other_file || (other_file == file && other_index == index))
 		return KHX_MERGE_ALONE;
 	other = khx_merge_index_trylock(other_file, other_index);
 	if (!other)
 		return KHX_MERGE_LATER;
-	outcome = khx_merge_settle_with(file, index, folio, other_file,
+	outcome = khx_merge_settle_with(file, index, folio, key, other_file,
 					other_index, other);
 	khx_merge_index_unlock(other);
 	return outcome;
 }
 
-/*
- * Unmapped, so what it holds now it holds until a write takes the mark of being
- * clean. Returns whether that is also what the look before found.
- */
-static bool khx_merge_settle_clean(struct khx_merge_file *file, pgoff_t index,
-				   struct folio *folio,
-				   const struct khx_merge_rules *rules)
+/* Looks for an equal of the page among those known by @key. */
+static enum khx_merge_outcome
+khx_merge_settle_find(struct khx_merge_file *file, pgoff_t index,
+		      struct folio *folio, u64 key,
+		      const struct khx_merge_rules *rules)
 {
-	u64 key = khx_merge_settle_key(file, folio, rules);
-	bool same = khx_merge_settle_is_key(folio, key);
+	enum khx_merge_outcome outcome;
 
-	if (!same)
-		khx_merge_settle_note(file, index, folio, key);
-	set_bit(KHX_MERGE_FOLIO_CLEAN, &folio->index);
-	return same;
+	outcome = khx_merge_settle_stable(file, index, folio, key, rules);
+	if (outcome == KHX_MERGE_ALONE)
+		outcome = khx_merge_settle_pair(file, index, folio, key);
+	return outcome;
 }
 
 static void khx_merge_settle_alone(struct khx_merge_file *file, pgoff_t index,
-				   struct folio *folio)
+				   struct folio *folio, u64 key)
 {
-	if (!test_bit(KHX_MERGE_FOLIO_CANDIDATE, &folio->index)) {
-		if (!khx_merge_candidate_add(file, index, (u64)folio->private))
-			return;
-		set_bit(KHX_MERGE_FOLIO_CANDIDATE, &folio->index);
-	}
+	if (!khx_merge_candidate_add(file, index, key))
+		return;
+	folio->private = (void *)key;
+	set_bit(KHX_MERGE_FOLIO_CANDIDATE, &folio->index);
 	khx_merge_index_mark(file, index, false);
 }
 
@@ -247,23 +272,37 @@ static bool khx_merge_settle_merge(struct khx_merge_file *file, pgoff_t index,
 				   struct folio *folio,
 				   const struct khx_merge_rules *rules)
 {
+	u64 seed = khx_merge_settle_seed(file, folio, rules), key;
 	enum khx_merge_outcome outcome;
 
-	if ((u64)folio->private == KHX_MERGE_KEY_ZERO) {
+	khx_merge_file_count(file, KHX_MERGE_LOOKS, 1);
+	if (rules->zero_pages && khx_merge_settle_is_zero(folio)) {
 		khx_merge_page_zero(file, index, folio);
 		return true;
 	}
-	outcome = khx_merge_settle_stable(file, index, folio, rules);
+
+	key = khx_merge_settle_sample(folio, seed);
+	outcome = khx_merge_settle_find(file, index, folio, key, rules);
+	if (outcome == KHX_MERGE_OTHER) {
+		khx_merge_domain_contest(file->domain, key);
+		outcome = KHX_MERGE_ALONE;
+	}
+	if (outcome == KHX_MERGE_ALONE &&
+	    khx_merge_domain_is_contested(file->domain, key)) {
+		key = khx_merge_settle_sum(file, folio, ~seed);
+		outcome = khx_merge_settle_find(file, index, folio, key, rules);
+	}
 	if (outcome == KHX_MERGE_ALONE)
-		outcome = khx_merge_settle_pair(file, index, folio);
-	if (outcome == KHX_MERGE_ALONE)
-		khx_merge_settle_alone(file, index, folio);
-	else if (outcome == KHX_MERGE_NEVER)
+		khx_merge_settle_alone(file, index, folio, key);
+	else if (outcome == KHX_MERGE_OTHER)	/* 64 bits collide: no accident */
 		khx_merge_index_mark(file, index, false);
 	return outcome == KHX_MERGE_DONE;
 }
 
-/* Returns whether the page was merged. */
+/*
+ * Isolated, so what it holds now it holds until a write takes the mark of being
+ * clean. Returns whether it was merged.
+ */
 static bool khx_merge_settle_page(struct khx_merge_file *file, pgoff_t index,
 				  struct folio *folio,
 				  const struct khx_merge_rules *rules)
@@ -272,11 +311,11 @@ static bool khx_merge_settle_page(struct khx_merge_file *file, pgoff_t index,
 		khx_merge_file_count(file, KHX_MERGE_BUSY, 1);
 		return false;
 	}
-	if (!test_bit(KHX_MERGE_FOLIO_CLEAN, &folio->index) &&
-	    !khx_merge_settle_clean(file, index, folio, rules))
+	if (!test_and_set_bit(KHX_MERGE_FOLIO_CLEAN, &folio->index) &&
+	    (!test_and_clear_bit(KHX_MERGE_FOLIO_SUMMED, &folio->index) ||
+	     !khx_merge_history_ready(file, index)))
 		return false;
-	return khx_merge_history_ready(file, index) &&
-	       khx_merge_settle_merge(file, index, folio, rules);
+	return khx_merge_settle_merge(file, index, folio, rules);
 }
 
 /* A page that is mapped nowhere stays so until it is unlocked. */
@@ -296,14 +335,22 @@ void khx_merge_settle_run(struct khx_merge_run *run,
 			  const struct khx_merge_rules *rules,
 			  struct khx_merge_progress *progress)
 {
-	unsigned int i;
+	unsigned int i, merged = 0;
 
 	khx_merge_settle_unmap(run);
 	for (i = 0; i < run->nr; i++) {
-		if (khx_merge_settle_page(run->file, run->start + i,
-					  run->folios[i], rules))
-			progress->merges++;
-		khx_merge_index_unlock(run->folios[i]);
+		struct folio *folio = run->folios[i];
+		bool done = khx_merge_settle_page(run->file, run->start + i,
+						  folio, rules);
+
+		folio_unlock(folio);
+		if (done)
+			run->folios[merged++] = folio;
+		else
+			folio_put(folio);
 	}
+	/* Frames are given back together, which costs half. */
+	khx_release_folios(run->folios, merged);
+	progress->merges += merged;
 	run->nr = 0;
 }

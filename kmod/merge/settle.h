@@ -26,11 +26,11 @@ struct khx_merge_run {
 /* All: scan lock held. */
 
 /*
- * One look at a page. Returns it locked if it should be unmapped and settled, that
- * is unless it is known to change or must wait; else NULL.
+ * One look at a private page, locked: should it be unmapped and settled? Not if it
+ * is known to change, must wait, or is held by someone. Never sleeps.
  */
-struct folio *khx_merge_settle_look(struct khx_merge_file *file, pgoff_t index,
-				    const struct khx_merge_rules *rules);
+bool khx_merge_settle_look(struct khx_merge_file *file, pgoff_t index,
+			   struct folio *folio);
 /* Merges what can be merged of the run, makes candidates of the rest, empties it. */
 void khx_merge_settle_run(struct khx_merge_run *run,
 			  const struct khx_merge_rules *rules,

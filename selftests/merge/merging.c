@@ -106,6 +106,45 @@ static void check_reaction(void)
 	khxmem_umount(NULL);
 }
 
+/* A page like all others of @base but for one word, which index @i chooses. */
+static void alike_fill(char *page, uint64_t base, unsigned long i)
+{
+	page_fill(page, base);
+	((uint64_t *)page)[i % WORDS]++;
+}
+
+/*
+ * Whatever the scanner tells pages apart by, it has to find the one word that is
+ * different, wherever that is; and the one page that is equal.
+ */
+static void check_alike(uint64_t base, const char *name)
+{
+	static char want[PAGE] __attribute__((aligned(8)));
+	unsigned long i, wrong = 0;
+	int fd;
+	char *map;
+
+	khxmem_mount(NULL, NULL);
+	fd = khxmem_file(NULL, 2 * WORDS);
+	map = khxmem_map(fd, 2 * WORDS);
+	for (i = 0; i < 2 * WORDS; i++)
+		alike_fill(map + i * PAGE, base, i);
+	scan_fast();
+	tap_ok(figure_reaches("pages_sharing", WORDS, 30),
+	       "pages that differ in one word from %s find their equal", name);
+	scan_passes(2);
+	scan_stop();
+	tap_is(figure("pages_sharing"), WORDS, "and no other page");
+	for (i = 0; i < 2 * WORDS; i++) {
+		alike_fill(want, base, i);
+		wrong += !!memcmp(map + i * PAGE, want, PAGE);
+	}
+	tap_is(wrong, 0, "and read as before");
+	munmap(map, 2 * WORDS * PAGE);
+	close(fd);
+	khxmem_umount(NULL);
+}
+
 static uint64_t zero_value(unsigned long i)
 {
 	(void)i;
@@ -327,9 +366,11 @@ int main(void)
 {
 	khxmem_mount(NULL, NULL);
 	khxmem_umount(NULL);
-	tap_plan(11 + 1 + 7 + 4 + 1 + 3 + 4 + 1 + 8);
+	tap_plan(11 + 1 + 6 + 7 + 4 + 1 + 3 + 4 + 1 + 8);
 	check_two_files();
 	check_reaction();
+	check_alike(42, "all others");
+	check_alike(0, "zeros");
 	check_zero();
 	check_domains();
 	check_max_sharing();
