@@ -17,7 +17,8 @@ static struct genl_family khx_merge_family;
 #define KHX_MERGE_A_FIRST_SET	KHX_MERGE_A_SET_RUN
 #define KHX_MERGE_A_FIRST_STAT	KHX_MERGE_A_STAT_PRIVATE
 
-static const struct nla_policy khx_merge_policy[KHX_MERGE_A_MAX + 1] = {
+/* Ranges are checked when a setting is set, by sysfs too. */
+static const struct nla_policy khx_merge_set_policy[] = {
 	[KHX_MERGE_A_SET_RUN]			= { .type = NLA_U32 },
 	[KHX_MERGE_A_SET_PAGES_TO_SCAN]		= { .type = NLA_U32 },
 	[KHX_MERGE_A_SET_SLEEP_MSECS]		= { .type = NLA_U32 },
@@ -27,6 +28,19 @@ static const struct nla_policy khx_merge_policy[KHX_MERGE_A_MAX + 1] = {
 	[KHX_MERGE_A_SET_MERGE_ACROSS_NODES]	= { .type = NLA_U32 },
 	[KHX_MERGE_A_SET_PROFIT_GUARD]		= { .type = NLA_U32 },
 };
+
+/* Without a length, a policy would not be looked at. */
+static const struct nla_policy khx_merge_no_policy[KHX_MERGE_A_PAD + 1];
+
+/* What GENL_ADMIN_PERM asks for is CAP_NET_ADMIN; this is no matter of networks. */
+static int khx_merge_netlink_check(struct sk_buff *skb,
+				   struct netlink_ext_ack *extack)
+{
+	if (netlink_capable(skb, CAP_SYS_ADMIN))
+		return 0;
+	NL_SET_ERR_MSG(extack, "this needs CAP_SYS_ADMIN");
+	return -EPERM;
+}
 
 static int khx_merge_put_u64(struct sk_buff *skb, int attr, u64 value)
 {
@@ -143,12 +157,10 @@ static int khx_merge_set_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	int i, ret;
 
-	for (i = 0; i < KHX_MERGE_NR_SETTINGS; i++) {
+	ret = khx_merge_netlink_check(skb, info->extack);
+	for (i = 0; i < KHX_MERGE_NR_SETTINGS && !ret; i++)
 		ret = khx_merge_set_one(info, i);
-		if (ret)
-			return ret;
-	}
-	return 0;
+	return ret;
 }
 
 /* A dump goes over a list that may change between its messages: by position. */
@@ -229,6 +241,12 @@ static bool khx_merge_dump_file(struct khx_merge_file *file, void *arg)
 	return khx_merge_dump_end(dump, hdr, khx_merge_put_file(dump->skb, file));
 }
 
+/* Names of files are their owners' business. */
+static int khx_merge_file_start(struct netlink_callback *cb)
+{
+	return khx_merge_netlink_check(cb->skb, cb->extack);
+}
+
 static int khx_merge_file_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct khx_merge_dump dump = { skb, cb, cb->args[0] };
@@ -263,24 +281,31 @@ static int khx_merge_domain_dumpit(struct sk_buff *skb,
 	return skb->len;
 }
 
-static const struct genl_small_ops khx_merge_ops[] = {
+#define KHX_MERGE_POLICY(name)						\
+	.policy		= khx_merge_##name##_policy,			\
+	.maxattr	= ARRAY_SIZE(khx_merge_##name##_policy) - 1
+
+static const struct genl_ops khx_merge_ops[] = {
 	{
 		.cmd	= KHX_MERGE_CMD_GET,
 		.doit	= khx_merge_get_doit,
+		KHX_MERGE_POLICY(no),
 	},
 	{
 		.cmd	= KHX_MERGE_CMD_SET,
-		.flags	= GENL_ADMIN_PERM,
 		.doit	= khx_merge_set_doit,
+		KHX_MERGE_POLICY(set),
 	},
 	{
 		.cmd	= KHX_MERGE_CMD_FILE_GET,
-		.flags	= GENL_ADMIN_PERM,
+		.start	= khx_merge_file_start,
 		.dumpit	= khx_merge_file_dumpit,
+		KHX_MERGE_POLICY(no),
 	},
 	{
 		.cmd	= KHX_MERGE_CMD_DOMAIN_GET,
 		.dumpit	= khx_merge_domain_dumpit,
+		KHX_MERGE_POLICY(no),
 	},
 };
 
@@ -291,11 +316,9 @@ static const struct genl_multicast_group khx_merge_groups[] = {
 static struct genl_family khx_merge_family __ro_after_init = {
 	.name		= KHX_MERGE_GENL_NAME,
 	.version	= KHX_MERGE_GENL_VERSION,
-	.maxattr	= KHX_MERGE_A_MAX,
-	.policy		= khx_merge_policy,
-	.small_ops	= khx_merge_ops,
-	.n_small_ops	= ARRAY_SIZE(khx_merge_ops),
-	.resv_start_op	= __KHX_MERGE_CMD_MAX,
+	.ops		= khx_merge_ops,
+	.n_ops		= ARRAY_SIZE(khx_merge_ops),
+	.resv_start_op	= KHX_MERGE_CMD_GET,
 	.mcgrps		= khx_merge_groups,
 	.n_mcgrps	= ARRAY_SIZE(khx_merge_groups),
 	.module		= THIS_MODULE,

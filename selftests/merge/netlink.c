@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The netlink family khx_merge: what each command refuses, whoever asks and from
+ * where; that what is refused changes nothing; and messages at random, after which
+ * all of that still works.
+ */
+#include <errno.h>
+#include <linux/capability.h>
+#include <linux/genetlink.h>
+#include <linux/khx_merge.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ctl.h"
+#include "khxmem.h"
+#include "tap.h"
+
+#define RANDOM_MESSAGES	4000
+#define FILES		300
+
+struct attr {
+	uint16_t type;
+	uint16_t len;
+	uint64_t value;
+};
+
+#define U8(type, value)		{ type, 1, value }
+#define U32(type, value)	{ type, 4, value }
+#define U64(type, value)	{ type, 8, value }
+#define EMPTY(type)		{ type, 0, 0 }
+
+struct request {
+	const char *name;
+	uint8_t cmd;
+	bool dump;
+	bool root;		/* needs CAP_SYS_ADMIN */
+	struct attr attrs[3];
+	int wanted;
+};
+
+static const struct request requests[] = {
+	{ "get", KHX_MERGE_CMD_GET, false, false, { }, 0 },
+	{ "get, as a dump", KHX_MERGE_CMD_GET, true, false, { }, -EOPNOTSUPP },
+	{ "get with a setting", KHX_MERGE_CMD_GET, false, false,
+	  { U32(KHX_MERGE_A_SET_RUN, 1) }, -EINVAL },
+	{ "set nothing", KHX_MERGE_CMD_SET, false, true, { }, 0 },
+	{ "set, as a dump", KHX_MERGE_CMD_SET, true, true,
+	  { U32(KHX_MERGE_A_SET_RUN, 1) }, -EOPNOTSUPP },
+	{ "run 3", KHX_MERGE_CMD_SET, false, true,
+	  { U32(KHX_MERGE_A_SET_RUN, 3) }, -ERANGE },
+	{ "run -1", KHX_MERGE_CMD_SET, false, true,
+	  { U32(KHX_MERGE_A_SET_RUN, -1U) }, -ERANGE },
+	{ "run, too short", KHX_MERGE_CMD_SET, false, true,
+	  { U8(KHX_MERGE_A_SET_RUN, 1) }, -EINVAL },
+	{ "run, too long", KHX_MERGE_CMD_SET, false, true,
+	  { U64(KHX_MERGE_A_SET_RUN, 1) }, -EINVAL },
+	{ "run, of no length", KHX_MERGE_CMD_SET, false, true,
+	  { EMPTY(KHX_MERGE_A_SET_RUN) }, -EINVAL },
+	{ "run, as a nest", KHX_MERGE_CMD_SET, false, true,
+	  { U32(NLA_F_NESTED | KHX_MERGE_A_SET_RUN, 1) }, -EINVAL },
+	{ "0 pages to scan", KHX_MERGE_CMD_SET, false, true,
+	  { U32(KHX_MERGE_A_SET_PAGES_TO_SCAN, 0) }, -ERANGE },
+	{ "2^20 + 1 pages to scan", KHX_MERGE_CMD_SET, false, true,
+	  { U32(KHX_MERGE_A_SET_PAGES_TO_SCAN, (1 << 20) + 1) }, -ERANGE },
+	{ "to sleep over an hour", KHX_MERGE_CMD_SET, false, true,
+	  { U32(KHX_MERGE_A_SET_SLEEP_MSECS, 3600001) }, -ERANGE },
+	{ "no CPU at all", KHX_MERGE_CMD_SET, false, true,
+	  { U32(KHX_MERGE_A_SET_CPU_LIMIT, 0) }, -ERANGE },
+	{ "more than a CPU", KHX_MERGE_CMD_SET, false, true,
+	  { U32(KHX_MERGE_A_SET_CPU_LIMIT, 101) }, -ERANGE },
+	{ "one sharer", KHX_MERGE_CMD_SET, false, true,
+	  { U32(KHX_MERGE_A_SET_MAX_PAGE_SHARING, 1) }, -ERANGE },
+	{ "zero pages 2", KHX_MERGE_CMD_SET, false, true,
+	  { U32(KHX_MERGE_A_SET_USE_ZERO_PAGES, 2) }, -ERANGE },
+	{ "across nodes 2", KHX_MERGE_CMD_SET, false, true,
+	  { U32(KHX_MERGE_A_SET_MERGE_ACROSS_NODES, 2) }, -ERANGE },
+	{ "profit guard 2", KHX_MERGE_CMD_SET, false, true,
+	  { U32(KHX_MERGE_A_SET_PROFIT_GUARD, 2) }, -ERANGE },
+	{ "set what is only read", KHX_MERGE_CMD_SET, false, true,
+	  { U32(KHX_MERGE_A_STATE, 1) }, -EINVAL },
+	{ "set what comes after the settings", KHX_MERGE_CMD_SET, false, true,
+	  { U64(KHX_MERGE_A_STAT_PRIVATE, 1) }, -EINVAL },
+	{ "set an attribute of no meaning", KHX_MERGE_CMD_SET, false, true,
+	  { U32(KHX_MERGE_A_MAX + 1, 1) }, -EINVAL },
+	{ "the same setting twice, the last one in force",
+	  KHX_MERGE_CMD_SET, false, true,
+	  { U32(KHX_MERGE_A_SET_CPU_LIMIT, 101),
+	    U32(KHX_MERGE_A_SET_CPU_LIMIT, 10) }, 0 },
+	{ "files", KHX_MERGE_CMD_FILE_GET, true, true, { }, 0 },
+	{ "files, not as a dump", KHX_MERGE_CMD_FILE_GET, false, true, { },
+	  -EOPNOTSUPP },
+	{ "files of a number", KHX_MERGE_CMD_FILE_GET, true, true,
+	  { U64(KHX_MERGE_A_INO, 1) }, -EINVAL },
+	{ "domains", KHX_MERGE_CMD_DOMAIN_GET, true, false, { }, 0 },
+	{ "domains of a number", KHX_MERGE_CMD_DOMAIN_GET, true, false,
+	  { U32(KHX_MERGE_A_DOMAIN_ID, 1) }, -EINVAL },
+	{ "command of no meaning", KHX_MERGE_CMD_MAX + 1, false, false, { },
+	  -EOPNOTSUPP },
+	{ "command 0", KHX_MERGE_CMD_UNSPEC, false, false, { }, -EOPNOTSUPP },
+	{ "command that is an event", KHX_MERGE_CMD_PASS, false, false, { },
+	  -EOPNOTSUPP },
+};
+
+#define N_REQUESTS	(sizeof(requests) / sizeof(requests[0]))
+
+static int run(struct ctl *ctl, const struct request *request)
+{
+	struct nlmsghdr *nlh = ctl_request(ctl, request->cmd,
+					   request->dump ? NLM_F_DUMP : 0);
+	const struct attr *attr = request->attrs;
+
+	for (int i = 0; i < 3 && attr[i].type; i++)
+		mnl_attr_put(nlh, attr[i].type, attr[i].len, &attr[i].value);
+	return ctl_run(ctl, nlh, NULL, NULL);
+}
+
+/* A refusal says why. */
+static void test_requests(struct ctl *ctl)
+{
+	for (unsigned int i = 0; i < N_REQUESTS; i++) {
+		tap_is(run(ctl, &requests[i]), requests[i].wanted, "%s",
+		       requests[i].name);
+		if (requests[i].wanted && requests[i].wanted != -EOPNOTSUPP &&
+		    !ctl->extack[0])
+			tap_ok(false, "%s: no word why", requests[i].name);
+	}
+	tap_is(figure("run"), 0, "nothing of what was refused was done");
+	tap_is(figure("cpu_limit"), 10, "and what was asked for was");
+}
+
+/* Every request, by somebody who lacks CAP_SYS_ADMIN: 0 if all is as it should be. */
+static int powerless_requests(void)
+{
+	struct ctl *ctl = malloc(sizeof(*ctl));
+	int wrong = 0;
+
+	ctl_open_family(ctl, KHX_MERGE_GENL_NAME);
+	for (unsigned int i = 0; i < N_REQUESTS; i++) {
+		int ret = run(ctl, &requests[i]);
+
+		/* The kernel looks at the attributes first. */
+		if (ret == requests[i].wanted && (ret || !requests[i].root))
+			continue;
+		if (ret == -EPERM && requests[i].root)
+			continue;
+		tap_diag("%s: %d", requests[i].name, ret);
+		wrong = 1;
+	}
+	return wrong;
+}
+
+/* @lose gives up what the child shall not have; 0 if it did. */
+static void test_powerless(const char *name, int (*lose)(void))
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		_exit(lose() ? 2 : powerless_requests());
+	waitpid(pid, &status, 0);
+	tap_is(status, 0, "%s", name);
+}
+
+static int become_nobody(void)
+{
+	return setgid(65534) || setuid(65534);
+}
+
+/* All privileges but one, which is no matter of networks. */
+static int lose_sys_admin(void)
+{
+	return prctl(PR_CAPBSET_DROP, CAP_SYS_ADMIN) ||
+	       execl("/proc/self/exe", "netlink", "powerless", NULL);
+}
+
+static int no_family_elsewhere(void)
+{
+	struct ctl *ctl = malloc(sizeof(*ctl));
+
+	if (unshare(CLONE_NEWNET))
+		return 2;
+	ctl_open_family(ctl, KHX_MERGE_GENL_NAME);
+	return 1;
+}
+
+static void test_elsewhere(void)
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		/* It will bail out, which is not the test's own result. */
+		if (!freopen("/dev/null", "w", stdout))
+			_exit(2);
+		_exit(no_family_elsewhere());
+	}
+	waitpid(pid, &status, 0);
+	tap_is(WEXITSTATUS(status), TAP_FAIL,
+	       "another network namespace has no such family");
+}
+
+static int count_cb(const struct nlmsghdr *nlh, void *data)
+{
+	(void)nlh;
+	++*(int *)data;
+	return MNL_CB_OK;
+}
+
+/* More than one message of the dump holds. */
+static void test_many_files(struct ctl *ctl)
+{
+	int fds[FILES], nr = 0;
+
+	khxmem_mount(NULL, NULL);
+	for (int i = 0; i < FILES; i++)
+		fds[i] = khxmem_file(NULL, 1);
+	ctl_run(ctl, ctl_request(ctl, KHX_MERGE_CMD_FILE_GET, NLM_F_DUMP),
+		count_cb, &nr);
+	tap_is(nr, FILES, "all of many files are listed");
+	for (int i = 0; i < FILES; i++)
+		close(fds[i]);
+	nr = 0;
+	ctl_run(ctl, ctl_request(ctl, KHX_MERGE_CMD_FILE_GET, NLM_F_DUMP),
+		count_cb, &nr);
+	tap_is(nr, 0, "and none that is gone");
+	khxmem_umount(NULL);
+}
+
+/* Well-formed headers, attributes of any kind, length and content. */
+static void random_message(struct ctl *ctl, unsigned int *seed)
+{
+	uint8_t junk[64];
+	struct nlmsghdr *nlh;
+	int attrs = rand_r(seed) % 6;
+
+	nlh = ctl_request(ctl, rand_r(seed) % (KHX_MERGE_CMD_MAX + 3),
+			  rand_r(seed) % 2 ? NLM_F_DUMP : 0);
+	while (attrs--) {
+		uint16_t flags = rand_r(seed) % 4 ? 0 : NLA_F_NESTED;
+		uint16_t type = rand_r(seed) % (KHX_MERGE_A_MAX + 3);
+		uint16_t len = rand_r(seed) % 2 ? 4 :
+						  rand_r(seed) % sizeof(junk);
+
+		for (unsigned int i = 0; i < sizeof(junk); i++)
+			junk[i] = rand_r(seed) % 3 ? 0 : rand_r(seed);
+		mnl_attr_put(nlh, flags | type, len, junk);
+	}
+	ctl_run(ctl, nlh, NULL, NULL);
+}
+
+static void test_random(struct ctl *ctl)
+{
+	unsigned int seed = 20261121;
+	char *map;
+	int fd;
+
+	khxmem_mount(NULL, NULL);
+	fd = khxmem_file(NULL, 2);
+	map = khxmem_map(fd, 2);
+	for (int i = 0; i < RANDOM_MESSAGES; i++)
+		random_message(ctl, &seed);
+	tap_is(run(ctl, &requests[0]), 0, "%d messages at random are answered",
+	       RANDOM_MESSAGES);
+	page_fill(map, 7);
+	page_fill(map + PAGE, 7);
+	setting("merge_across_nodes", 1);
+	scan_fast();
+	tap_ok(figure_reaches("pages_sharing", 1, 60), "and pages merge as before");
+	scan_stop();
+	munmap(map, 2 * PAGE);
+	close(fd);
+	khxmem_umount(NULL);
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl *ctl;
+
+	(void)argv;
+	if (argc > 1)
+		return powerless_requests();
+	khxmem_mount(NULL, NULL);
+	khxmem_umount(NULL);
+	ctl = malloc(sizeof(*ctl));
+	ctl_open_family(ctl, KHX_MERGE_GENL_NAME);
+	tap_plan(N_REQUESTS + 2 + 3 + 2 + 2);
+	test_requests(ctl);
+	test_powerless("others change nothing and see no files", become_nobody);
+	test_powerless("nor does one who may do all but administer",
+		       lose_sys_admin);
+	test_elsewhere();
+	test_many_files(ctl);
+	test_random(ctl);
+	ctl_close(ctl);
+	free(ctl);
+	return tap_exit();
+}
