@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Policy: when the scanner works, how fast, and what it is told. */
+#include <linux/atomic.h>
 #include <linux/freezer.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
@@ -54,6 +55,7 @@ static unsigned int khx_merge_values[KHX_MERGE_NR_SETTINGS] = {
 static DEFINE_MUTEX(khx_merge_control_lock);
 static DECLARE_WAIT_QUEUE_HEAD(khx_merge_control_wait);
 static struct task_struct *khx_merge_control_task;
+static atomic_t khx_merge_control_changes;	/* of settings */
 static unsigned long khx_merge_passes;
 static u64 khx_merge_cpu_ns;	/* of the thread, as it last knew it */
 
@@ -141,6 +143,7 @@ int khx_merge_control_set(enum khx_merge_setting which, unsigned int value)
 		return ret;
 	ret = khx_merge_control_apply(which, value);
 	mutex_unlock(&khx_merge_control_lock);
+	atomic_inc(&khx_merge_control_changes);
 	wake_up_interruptible(&khx_merge_control_wait);
 	return ret;
 }
@@ -234,10 +237,20 @@ static void khx_merge_control_stopped(void)
 	khx_merge_guard_reset(khx_merge_control_cpu());
 }
 
+/* Until time is up or a setting has changed: what was to be an hour may be none. */
+static void khx_merge_control_sleep(unsigned int msecs, int changes)
+{
+	if (msecs)
+		wait_event_freezable_timeout(khx_merge_control_wait,
+					     changes != atomic_read(&khx_merge_control_changes) ||
+					     kthread_should_stop(),
+					     msecs_to_jiffies(msecs));
+}
+
 static int khx_merge_control_thread(void *unused)
 {
 	struct khx_merge_progress pass = {};
-	unsigned int msecs;
+	int changes;
 
 	set_freezable();
 	set_user_nice(current, 5);
@@ -246,12 +259,8 @@ static int khx_merge_control_thread(void *unused)
 			khx_merge_control_stopped();
 			continue;
 		}
-		msecs = khx_merge_control_round(&pass);
-		if (msecs)
-			wait_event_freezable_timeout(khx_merge_control_wait,
-						     !khx_merge_control_is_running() ||
-						     kthread_should_stop(),
-						     msecs_to_jiffies(msecs));
+		changes = atomic_read(&khx_merge_control_changes);
+		khx_merge_control_sleep(khx_merge_control_round(&pass), changes);
 		try_to_freeze();
 		cond_resched();
 	}

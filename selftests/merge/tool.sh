@@ -75,7 +75,10 @@ figures() {
 }
 
 merging() {
-	khx merge set sleep-ms 0 cpu-limit 100 profit-guard 0 run 1
+	# Asleep for an hour, unless it hears of what is set now.
+	khx merge set sleep-ms 3600000 cpu-limit 100 profit-guard 0 run 1
+	sleep 1
+	khx merge set sleep-ms 0
 	tap_run "pages merge, and each file shows its own" \
 		tap_wait 20 eval '[ "$(file_row vm3 .merged)" = 20 ]'
 	tap_is "$(file_row vm2 .merged)" 10 "those of another one too"
