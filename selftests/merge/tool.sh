@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# `khx merge` and the netlink family behind it: what they show is what is, and
-# events come when something happens. That of the profit guard is in guard.c.
+# `khx merge`, `khx monitor` and the netlink family behind them: what they show is
+# what is, and events come when something happens. (That of the profit guard: guard.c.)
 
 . "$(dirname "$0")/../lib/tap.sh"
 
@@ -94,7 +94,7 @@ full() {
 }
 
 tap_plan $((8 + 6 + 5 + 1))
-khx -j merge monitor > "$work/events" &
+khx -j monitor > "$work/events" &
 sleep 0.5
 figures
 settings

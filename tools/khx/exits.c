@@ -331,6 +331,16 @@ static struct json_object *event_row(unsigned int cmd,
 	return row;
 }
 
+void exits_events_source(struct nl_source *source)
+{
+	*source = (struct nl_source){
+		.nl = nl_try_open(KHX_EXITS_GENL_NAME),
+		.group = KHX_EXITS_MCGRP_EVENTS,
+		.attr_max = KHX_EXITS_A_MAX,
+		.row = event_row,
+	};
+}
+
 static int cmd_exits_monitor(int argc, char **argv)
 {
 	struct nl *nl;

@@ -40,6 +40,11 @@ bool cmd_too_many(int argc, char **argv, int max);
 /* The word DEV. */
 bool parse_dev(const char *word, uint32_t *dev);
 
+/* What an object tells of the events of its family, if that is there. */
+struct nl_source;
+void merge_events_source(struct nl_source *source);
+void exits_events_source(struct nl_source *source);
+
 /* Objects. */
 int cmd_dev(int argc, char **argv);
 int cmd_queue(int argc, char **argv);

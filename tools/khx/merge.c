@@ -440,6 +440,16 @@ static int cmd_merge_set(int argc, char **argv)
 	return ret;
 }
 
+void merge_events_source(struct nl_source *source)
+{
+	*source = (struct nl_source){
+		.nl = nl_try_open(KHX_MERGE_GENL_NAME),
+		.group = KHX_MERGE_GENL_EVENTS,
+		.attr_max = KHX_MERGE_A_MAX,
+		.row = merge_event_row,
+	};
+}
+
 static int cmd_merge_monitor(int argc, char **argv)
 {
 	struct nl *nl;

@@ -3,8 +3,11 @@
 #include <string.h>
 
 #include "khx.h"
+#include "nl.h"
 #include "out.h"
 #include "row.h"
+
+#define MONITOR_SOURCES 3	/* families */
 
 static const char *const monitor_events[] = {
 	[KHX_CMD_DEV_ADD_NTF] = "dev-add",
@@ -29,21 +32,50 @@ static struct json_object *monitor_row(unsigned int cmd,
 	return row;
 }
 
+static void monitor_source(struct nl_source *source)
+{
+	*source = (struct nl_source){
+		.nl = nl_try_open(KHX_GENL_NAME),
+		.group = KHX_GENL_MCGRP_EVENTS,
+		.attr_max = KHX_A_MAX,
+		.row = monitor_row,
+	};
+}
+
+/* Of the modules that are loaded. */
+static unsigned int monitor_open(struct nl_source *sources)
+{
+	static void (*const objects[])(struct nl_source *) = {
+		monitor_source, merge_events_source, exits_events_source,
+	};
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < MNL_ARRAY_SIZE(objects); i++) {
+		objects[i](&sources[nr]);
+		if (sources[nr].nl)
+			nr++;
+	}
+	return nr;
+}
+
 static int cmd_monitor_events(int argc, char **argv)
 {
-	struct nl *nl;
+	struct nl_source sources[MONITOR_SOURCES];
+	unsigned int i, nr;
 	int ret;
 
 	if (cmd_too_many(argc, argv, 0))
 		return KHX_EXIT_USAGE;
-	nl = nl_open(KHX_GENL_NAME, "khx");
-	if (!nl)
+	nr = monitor_open(sources);
+	if (!nr) {
+		out_error("none of the modules khx, khx_merge and khx_exits is loaded");
 		return KHX_EXIT_FAILURE;
-	ret = nl_listen(nl, KHX_GENL_MCGRP_EVENTS, KHX_A_MAX, monitor_row,
-			out_event);
+	}
+	ret = nl_listen_all(sources, nr, out_event);
 	if (ret)
-		out_error("%s", nl_error(nl));
-	nl_close(nl);
+		out_error("monitor: %s", strerror(-ret));
+	for (i = 0; i < nr; i++)
+		nl_close(sources[i].nl);
 	return ret ? KHX_EXIT_FAILURE : 0;
 }
 

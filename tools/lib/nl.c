@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <json-c/json.h>
 #include <linux/genetlink.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -355,25 +356,35 @@ static int nl_set_up(struct nl *nl, const char *family)
 }
 
 /* Says why it fails, and returns NULL. */
-struct nl *nl_open(const char *family, const char *module)
+/* NULL with errno set: ENOENT if there is no such family. */
+struct nl *nl_try_open(const char *family)
 {
 	struct nl *nl = calloc(1, sizeof(*nl));
+	int err;
 
-	if (!nl) {
-		out_error("out of memory");
+	if (!nl)
 		return NULL;
-	}
 	nl->family = family;
 	nl->socket = mnl_socket_open(NETLINK_GENERIC);
 	if (nl->socket && !nl_set_up(nl, family))
 		return nl;
+	err = errno;
+	nl_close(nl);
+	errno = err;
+	return NULL;
+}
 
+struct nl *nl_open(const char *family, const char *module)
+{
+	struct nl *nl = nl_try_open(family);
+
+	if (nl)
+		return nl;
 	if (errno == ENOENT)
 		out_error("the module %s is not loaded (try: modprobe %s)",
 			  module, module);
 	else
 		out_error("netlink: %s", strerror(errno));
-	nl_close(nl);
 	return NULL;
 }
 
@@ -420,32 +431,57 @@ static int nl_listen_cb(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
-/* Runs until @event ends it, or an error. */
-int nl_listen(struct nl *nl, const char *group, unsigned int attr_max,
-	      nl_row_fn row, nl_event_fn event)
+/* Returns 1 to go on, 0 when the event ends it, or a negative errno. */
+static int nl_read_events(const struct nl_source *source, nl_event_fn event)
 {
+	struct nl *nl = source->nl;
 	struct nl_listener listener = {
-		.reader = { .nl = nl, .row = row, .attr_max = attr_max },
+		.reader = { .nl = nl, .row = source->row,
+			    .attr_max = source->attr_max },
 		.event = event,
 	};
 	ssize_t len;
 	int ret;
 
-	ret = nl_join(nl, group);
-	if (ret)
-		return ret;
+	len = mnl_socket_recvfrom(nl->socket, nl->reply, sizeof(nl->reply));
+	if (len < 0 && errno == ENOBUFS) {
+		out_error("events were lost: they come too fast");
+		return 1;
+	}
+	if (len < 0)
+		return nl_fail(nl, errno);
+	ret = mnl_cb_run(nl->reply, len, 0, 0, nl_listen_cb, &listener);
+	return ret < 0 ? nl_fail(nl, errno) : ret > MNL_CB_STOP;
+}
+
+/* Runs until @event ends it, or an error of one of them. */
+int nl_listen_all(const struct nl_source *sources, unsigned int nr,
+		  nl_event_fn event)
+{
+	struct pollfd fds[nr];
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < nr; i++) {
+		ret = nl_join(sources[i].nl, sources[i].group);
+		if (ret)
+			return ret;
+		fds[i].fd = mnl_socket_get_fd(sources[i].nl->socket);
+		fds[i].events = POLLIN;
+	}
 	do {
-		len = mnl_socket_recvfrom(nl->socket, nl->reply,
-					  sizeof(nl->reply));
-		if (len < 0 && errno == ENOBUFS) {
-			out_error("events were lost: they come too fast");
-			ret = MNL_CB_OK;
-			continue;
-		}
-		if (len < 0)
-			return nl_fail(nl, errno);
-		ret = mnl_cb_run(nl->reply, len, 0, 0, nl_listen_cb,
-				 &listener);
-	} while (ret > MNL_CB_STOP);
-	return ret < 0 ? nl_fail(nl, errno) : 0;
+		ret = poll(fds, nr, -1) < 0 ? -errno : 1;
+		for (i = 0; i < nr && ret == 1; i++)
+			if (fds[i].revents)
+				ret = nl_read_events(&sources[i], event);
+	} while (ret == 1 || ret == -EINTR);
+	return ret;
+}
+
+int nl_listen(struct nl *nl, const char *group, unsigned int attr_max,
+	      nl_row_fn row, nl_event_fn event)
+{
+	struct nl_source source = { nl, group, attr_max, row };
+
+	return nl_listen_all(&source, 1, event);
 }

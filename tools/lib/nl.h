@@ -19,7 +19,17 @@ typedef struct json_object *(*nl_row_fn)(unsigned int cmd,
 /* What nl_listen() does with a row, which it keeps; not 0 ends it. */
 typedef int (*nl_event_fn)(struct json_object *row);
 
+/* Events of the multicast group of a family. */
+struct nl_source {
+	struct nl *nl;
+	const char *group;
+	unsigned int attr_max;
+	nl_row_fn row;
+};
+
 struct nl *nl_open(const char *family, const char *module);
+/* The same, but says nothing if there is no such family. */
+struct nl *nl_try_open(const char *family);
 void nl_close(struct nl *nl);
 
 /*
@@ -40,6 +50,8 @@ int nl_dump(struct nl *nl, struct nlmsghdr *request, unsigned int attr_max,
 	    nl_row_fn row, struct json_object **rows);
 int nl_listen(struct nl *nl, const char *group, unsigned int attr_max,
 	      nl_row_fn row, nl_event_fn event);
+int nl_listen_all(const struct nl_source *sources, unsigned int nr,
+		  nl_event_fn event);
 const char *nl_error(const struct nl *nl);
 
 /* Of a nest: the first attribute of that type, or NULL. */
