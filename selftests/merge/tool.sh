@@ -37,7 +37,8 @@ file_row() {
 
 # event NAME [FILTER]: has one come?
 event() {
-	jq -e "select(.event == \"$1\") | ${2:-.}" "$work/events"
+	# -e is no help: it takes no event at all for success.
+	jq -c "select(.event == \"$1\") | ${2:-.}" "$work/events" | grep -q .
 }
 
 mkdir -p "$dir" "$dir-small"
