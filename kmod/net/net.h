@@ -68,6 +68,13 @@ static inline struct khx_net_queue *khx_net_queue_of(struct khx_virtqueue *vq)
 #define KHX_NET_WEIGHT_BYTES	SZ_512K
 #define KHX_NET_WEIGHT_DESCS	8192
 
+/*
+ * The longest frame a driver may have us transmit. GSO frames end at 64 KiB,
+ * with room for any headers. What a ring can describe, up to 4 GiB, is more
+ * than a tap counts bytes for.
+ */
+#define KHX_NET_FRAME_MAX	(SZ_64K + SZ_4K)
+
 /**
  * struct khx_net_budget - what is left of one run
  * @packets: packets, or attempts at one

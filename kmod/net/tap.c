@@ -237,7 +237,8 @@ static int khx_net_tap_send_chain(struct khx_net_tap *tap,
 	const struct khx_net_queue *queue = tap->backend.queue;
 	u32 size;
 
-	if (unlikely(chain->len_out <= queue->hdr_len))
+	if (unlikely(chain->len_out <= queue->hdr_len ||
+		     chain->len_out - queue->hdr_len > KHX_NET_FRAME_MAX))
 		return -EINVAL;
 	if (likely(batch && chain->len_out < PAGE_SIZE)) {
 		size = khx_net_tap_buf_size(&tap->tx,

@@ -58,9 +58,10 @@
  *
  * are counted as "drops" in /proc/PID/fdinfo/FD. To the guest: larger than the
  * buffer, or with mergeable ones than 64 of them; the header length of the tap
- * does not agree. From the guest: not longer than the header; checksum asked
- * for outside the packet; the interface is down or gone; no memory. When there
- * are no buffers, packets wait in the tap's queue, which drops by itself.
+ * does not agree. From the guest: not longer than the header; longer than 68
+ * KiB without it; checksum asked for outside the packet; the interface is down
+ * or gone; no memory. When there are no buffers, packets wait in the tap's
+ * queue, which drops by itself.
  *
  * What stops a virtqueue
  * ----------------------
