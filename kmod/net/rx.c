@@ -54,14 +54,20 @@ static unsigned int khx_net_rx_guess(const struct khx_net_queue *rx,
 	return n;
 }
 
-/* Have one more chain, for a packet that lacks @len bytes. */
+/*
+ * Have one more chain, for a packet that lacks @len bytes. It may take what is
+ * beyond the budget, and be delivered, as a packet has KHX_IOV_MAX segments at
+ * most; but empty descriptors are no segments.
+ */
 static int khx_net_rx_fetch_more(struct khx_net_queue *rx,
-				 struct khx_net_rx_batch *batch, u32 len)
+				 struct khx_net_rx_batch *batch,
+				 const struct khx_net_budget *budget, u32 len)
 {
 	unsigned int want = 1;
 	int ret;
 
-	if (batch->nr == KHX_BATCH)
+	if (batch->nr == KHX_BATCH ||
+	    rx->vq.stats.descs >= budget->descs_end + KHX_NET_WEIGHT_DESCS)
 		return -ENOBUFS;
 	if (len > rx->buf_len)
 		want = DIV_ROUND_UP(len, rx->buf_len);
@@ -75,12 +81,13 @@ static int khx_net_rx_fetch_more(struct khx_net_queue *rx,
 
 /*
  * Chains for @len bytes, behind those in use. Return how many; -EAGAIN when
- * the ring has no more, -ENOBUFS when the batch has no room for more,
+ * the ring has no more, -ENOBUFS when the batch may have no more,
  * -EMSGSIZE when a packet may have one and it is too small; another errno
  * when the queue was stopped.
  */
 static int khx_net_rx_claim(struct khx_net_queue *rx,
-			    struct khx_net_rx_batch *batch, u32 len)
+			    struct khx_net_rx_batch *batch,
+			    const struct khx_net_budget *budget, u32 len)
 {
 	const struct khx_chain *chain;
 	unsigned int i = batch->used;
@@ -88,7 +95,7 @@ static int khx_net_rx_claim(struct khx_net_queue *rx,
 
 	for (;;) {
 		if (i == batch->nr) {
-			ret = khx_net_rx_fetch_more(rx, batch, len);
+			ret = khx_net_rx_fetch_more(rx, batch, budget, len);
 			if (ret)
 				return ret;
 		}
@@ -206,7 +213,11 @@ static void khx_net_rx_drop(struct khx_net_queue *rx)
 	rx->vq.stats.drops++;
 }
 
-/* Pack what is ready into chains. Return 0 or why that ended early. */
+/*
+ * Pack what is ready into chains: one packet at least, even if fetching the
+ * chains has used the budget up, or each run would fetch and give back the
+ * same ones. Return 0 or why that ended early.
+ */
 static int khx_net_rx_pack(struct khx_net_queue *rx,
 			   struct khx_net_rx_batch *batch,
 			   struct khx_net_budget *budget)
@@ -215,10 +226,10 @@ static int khx_net_rx_pack(struct khx_net_queue *rx,
 	u32 len;
 	int n;
 
-	while (be->head != be->tail && khx_net_budget_left(budget, &rx->vq)) {
+	do {
 		budget->packets--;
 		len = be->len[be->head] + rx->hdr_len;
-		n = khx_net_rx_claim(rx, batch, len);
+		n = khx_net_rx_claim(rx, batch, budget, len);
 		if (unlikely(n == -EMSGSIZE)) {
 			khx_net_rx_drop(rx);
 			continue;
@@ -230,7 +241,7 @@ static int khx_net_rx_pack(struct khx_net_queue *rx,
 			batch->used += n;
 		else if (rx->vq.fault)
 			return -EIO;
-	}
+	} while (be->head != be->tail && khx_net_budget_left(budget, &rx->vq));
 	return 0;
 }
 
