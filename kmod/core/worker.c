@@ -12,7 +12,8 @@
  * khx_worker_destroy(), or with its process. In the latter case
  * khx_worker_killed() closes the queue, waits for those who are just adding
  * to it, and runs what is left; later works are refused, which is all right,
- * since the process that could make use of them is gone.
+ * since the process that could make use of them is gone. Who flushes a worker
+ * that dies waits until that is done: a crew's works may be any device's.
  */
 #include <linux/completion.h>
 #include <linux/cpumask.h>
@@ -41,6 +42,7 @@
  * @owner: process it was made for, for its name
  * @id: the number user space knows it by
  * @killed: set when the thread no longer looks at @works
+ * @drained: completed when a killed one has done its last work
  */
 struct khx_worker {
 	struct llist_head works;
@@ -49,6 +51,7 @@ struct khx_worker {
 	pid_t owner;
 	u32 id;
 	bool killed;
+	struct completion drained;
 };
 
 /* Wait for everything that is queued by now. */
@@ -102,6 +105,7 @@ static void khx_worker_killed(void *data)
 	synchronize_rcu();
 	while (khx_worker_run(worker))
 		;
+	complete_all(&worker->drained);
 }
 
 /**
@@ -151,8 +155,8 @@ void khx_worker_flush(struct khx_worker *worker)
 	queued = khx_worker_queue(worker, &flush.work);
 	rcu_read_unlock();
 	/* How long that takes is the owner's affair: no hang of the host. */
-	if (queued)
-		wait_for_completion_state(&flush.done, TASK_IDLE);
+	wait_for_completion_state(queued ? &flush.done : &worker->drained,
+				  TASK_IDLE);
 }
 
 /**
@@ -226,6 +230,7 @@ struct khx_worker *khx_worker_create(u32 id, pid_t owner)
 	if (!worker)
 		return ERR_PTR(-ENOMEM);
 	init_llist_head(&worker->works);
+	init_completion(&worker->drained);
 	worker->id = id;
 	worker->owner = owner;
 
