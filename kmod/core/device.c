@@ -345,23 +345,6 @@ void khx_device_show(struct khx_device *dev, struct seq_file *m)
 EXPORT_SYMBOL_GPL(khx_device_show);
 
 /**
- * khx_device_flush - wait until the workers have done what they had to do
- * @dev: device
- *
- * Context: Under the device's mutex but no virtqueue's. May sleep.
- */
-void khx_device_flush(struct khx_device *dev)
-{
-	struct khx_worker *worker;
-	unsigned long id;
-
-	lockdep_assert_held(&dev->mutex);
-	xa_for_each(&dev->workers, id, worker)
-		khx_worker_flush(worker);
-}
-EXPORT_SYMBOL_GPL(khx_device_flush);
-
-/**
  * khx_device_init - set up a device that was just opened
  * @dev: zeroed device
  * @ops: its type

@@ -125,7 +125,6 @@ int khx_device_init(struct khx_device *dev, const struct khx_device_ops *ops,
 void khx_device_destroy(struct khx_device *dev);
 long khx_device_ioctl(struct khx_device *dev, unsigned int cmd,
 		      unsigned long arg);
-void khx_device_flush(struct khx_device *dev);
 void khx_device_show(struct khx_device *dev, struct seq_file *m);
 
 #endif /* KHX_CORE_DEVICE_H */

@@ -90,6 +90,11 @@ static bool khx_worker_run(void *data)
 	smp_wmb();
 	llist_for_each_entry_safe(work, next, node, node) {
 		clear_bit(KHX_WORK_QUEUED, &work->flags);
+		/*
+		 * Who still found the bit set relies on us for what it wrote
+		 * before. Pairs with the barrier of test_and_set_bit().
+		 */
+		smp_mb__after_atomic();
 		work->fn(work);
 		cond_resched();
 	}
@@ -169,7 +174,6 @@ bool khx_worker_has_work(const struct khx_worker *worker)
 {
 	return !llist_empty(&worker->works);
 }
-EXPORT_SYMBOL_GPL(khx_worker_has_work);
 
 /* The number user space knows it by. */
 u32 khx_worker_id(const struct khx_worker *worker)
