@@ -261,7 +261,11 @@ static void khx_blk_show_fdinfo(struct seq_file *m, struct file *file)
 	unsigned int i;
 
 	khx_device_show(&blk->dev, m);
-	mutex_lock(&blk->dev.mutex);
+	/* The owner may hold it for as long as he likes: not for us to wait. */
+	if (!mutex_trylock(&blk->dev.mutex)) {
+		seq_puts(m, "backend:\tbusy\n");
+		return;
+	}
 	if (blk->backend)
 		seq_printf(m, "backend:\t%s %s%s sectors %llu\n",
 			   blk->backend->ops->name,

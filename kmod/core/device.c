@@ -20,7 +20,10 @@
  */
 #include <linux/eventfd.h>
 #include <linux/export.h>
+#include <linux/fs.h>
 #include <linux/lockdep.h>
+#include <linux/proc_fs.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/seq_file.h>
 
@@ -307,12 +310,12 @@ void khx_device_set_log_event(struct khx_device *dev,
 static void khx_device_show_vq(struct khx_virtqueue *vq, struct seq_file *m)
 {
 	const struct khx_virtqueue_stats *stats = &vq->stats;
+	const char *fault = READ_ONCE(vq->fault);
 
-	mutex_lock(&vq->mutex);
 	seq_printf(m, "queue-%u:\t%s num %u avail %u used %u %s\n", vq->index,
-		   vq->ops->name, vq->num, vq->next_avail, vq->next_used,
-		   vq->fault ?: vq->backend ? "running" : "stopped");
-	mutex_unlock(&vq->mutex);
+		   READ_ONCE(vq->ops)->name, READ_ONCE(vq->num),
+		   READ_ONCE(vq->next_avail), READ_ONCE(vq->next_used),
+		   fault ?: READ_ONCE(vq->backend) ? "running" : "stopped");
 	seq_printf(m, "queue-%u-stats:\tkicks %llu signals %llu signals_suppressed %llu chains %llu descs %llu bytes %llu batches %llu errors %llu\n",
 		   vq->index, stats->kicks, stats->signals,
 		   stats->signals_suppressed, stats->chains, stats->descs,
@@ -324,23 +327,28 @@ static void khx_device_show_vq(struct khx_virtqueue *vq, struct seq_file *m)
  * @dev: device
  * @m: where to write
  *
- * Context: Process context. May sleep.
+ * An owner can hold every mutex of his device for as long as he likes, by the
+ * memory he gives to it. Whoever looks is not to wait for that: values are
+ * read once, as they are, as for netlink.
+ *
+ * Context: Process context.
  */
 void khx_device_show(struct khx_device *dev, struct seq_file *m)
 {
+	struct pid_namespace *ns = proc_pid_ns(file_inode(m->file)->i_sb);
 	struct khx_worker *worker;
 	unsigned long id;
 	unsigned int i;
 
-	mutex_lock(&dev->mutex);
 	seq_printf(m, "khx-type:\t%s\n", dev->ops->name);
-	seq_printf(m, "khx-features:\t%#llx\n", dev->features);
+	seq_printf(m, "khx-features:\t%#llx\n", READ_ONCE(dev->features));
+	rcu_read_lock();
 	xa_for_each(&dev->workers, id, worker)
 		seq_printf(m, "khx-worker:\t%lu pid %d\n", id,
-			   khx_worker_pid(worker));
+			   khx_worker_tid(worker, ns));
+	rcu_read_unlock();
 	for (i = 0; i < dev->nvqs; i++)
 		khx_device_show_vq(dev->vqs[i], m);
-	mutex_unlock(&dev->mutex);
 }
 EXPORT_SYMBOL_GPL(khx_device_show);
 

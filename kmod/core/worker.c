@@ -181,13 +181,7 @@ u32 khx_worker_id(const struct khx_worker *worker)
 	return worker->id;
 }
 
-/* The thread's id in the initial namespace, 0 if it died at birth. */
-pid_t khx_worker_pid(const struct khx_worker *worker)
-{
-	return worker->thread ? task_pid_nr(worker->thread) : 0;
-}
-
-/* The same as @ns has it, 0 if not at all. */
+/* The thread's id as @ns has it, 0 if not at all, or if it died at birth. */
 pid_t khx_worker_tid(const struct khx_worker *worker, struct pid_namespace *ns)
 {
 	return worker->thread && ns ? task_pid_nr_ns(worker->thread, ns) : 0;

@@ -33,7 +33,6 @@ bool khx_worker_queue(struct khx_worker *worker, struct khx_work *work);
 void khx_worker_flush(struct khx_worker *worker);
 bool khx_worker_has_work(const struct khx_worker *worker);
 u32 khx_worker_id(const struct khx_worker *worker);
-pid_t khx_worker_pid(const struct khx_worker *worker);
 pid_t khx_worker_tid(const struct khx_worker *worker,
 		     struct pid_namespace *ns);
 u64 khx_worker_runtime(const struct khx_worker *worker);

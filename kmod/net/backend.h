@@ -18,7 +18,6 @@ struct seq_file;
 
 /**
  * struct khx_net_backend_ops - a kind of backend
- * @name: as fdinfo shows it
  * @send: transmit, in order. Takes chains with a frame behind the header;
  *        returns how many are done with, sent or dropped. When these are not
  *        all, the queue has been stopped by khx_virtqueue_fail(), or will be
@@ -38,7 +37,6 @@ struct seq_file;
  * All but @destroy are called by the worker under the virtqueue's mutex.
  */
 struct khx_net_backend_ops {
-	const char *name;
 	unsigned int (*send)(struct khx_net_backend *backend,
 			     const struct khx_chain *chains, unsigned int n);
 	unsigned int (*fill)(struct khx_net_backend *backend, bool wait);

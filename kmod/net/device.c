@@ -179,15 +179,11 @@ static long khx_net_ioctl(struct file *file, unsigned int cmd,
 static void khx_net_queue_show(struct khx_net_queue *queue,
 			       struct seq_file *m)
 {
-	const struct khx_net_backend *be;
-
-	mutex_lock(&queue->vq.mutex);
-	be = queue->vq.backend;
+	/* Without the mutex, as khx_device_show(); so the backend may go. */
 	seq_printf(m, "%s:\tbackend %s header %u drops %llu\n",
 		   queue->vq.index == KHX_NET_RX ? "rx" : "tx",
-		   be ? be->ops->name : "none", queue->hdr_len,
-		   queue->vq.stats.drops);
-	mutex_unlock(&queue->vq.mutex);
+		   READ_ONCE(queue->vq.backend) ? "tap" : "none",
+		   READ_ONCE(queue->hdr_len), queue->vq.stats.drops);
 }
 
 static void khx_net_show_fdinfo(struct seq_file *m, struct file *file)

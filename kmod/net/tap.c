@@ -378,7 +378,6 @@ static void khx_net_tap_destroy(struct khx_net_backend *be)
 }
 
 static const struct khx_net_backend_ops khx_net_tap_ops = {
-	.name		= "tap",
 	.send		= khx_net_tap_send,
 	.fill		= khx_net_tap_fill,
 	.ignore		= khx_net_tap_ignore,

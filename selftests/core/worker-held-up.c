@@ -118,9 +118,11 @@ int main(void)
 	held.dev = ctl_last_device(&held.ctl);
 	held.page = vdev_alloc(&held.net.dev, PAGE);
 	watch(&held);
-	tap_plan(9);
+	tap_plan(10);
 
 	tap_ok(hold_up(&held), "the only worker is held up");
+	tap_is(vdev_stat(&held.net.dev, "tx", "drops"), 0,
+	       "the device's counters can be read all the same");
 	tap_is(set_mode(&held, KHX_MODE_QUEUE), -ETIMEDOUT,
 	       "it cannot be told to make others, which is said soon");
 	tap_ok(let_go(&held), "its packet is sent once it can be read");
