@@ -63,14 +63,20 @@ static bool khx_pool_is_used(struct khx_device *dev, struct khx_worker *worker)
 	return false;
 }
 
+/* Have a new worker run where the device's workers may. */
+static int khx_pool_place(struct khx_device *dev, struct khx_worker *worker)
+{
+	return dev->cpus ? khx_worker_set_cpus(worker, dev->cpus) : 0;
+}
+
 /**
  * khx_pool_add - start one more worker
  * @dev: device with an owner, the current process
  * @id: its number
  *
  * Return: 0, -ENOSPC when the device has KHX_DEVICE_WORKERS_MAX, -EBUSY when
- * it shares those of other devices, or the error
- * of khx_worker_create().
+ * it shares those of other devices, -EINVAL when no CPU it may run on is
+ * online any more, or the error of khx_worker_create().
  */
 int khx_pool_add(struct khx_device *dev, u32 *id)
 {
@@ -88,12 +94,21 @@ int khx_pool_add(struct khx_device *dev, u32 *id)
 
 	worker = khx_worker_create(*id, current->tgid);
 	if (IS_ERR(worker)) {
-		xa_erase(&dev->workers, *id);
-		return PTR_ERR(worker);
+		ret = PTR_ERR(worker);
+		goto err_create;
 	}
+	ret = khx_pool_place(dev, worker);
+	if (ret)
+		goto err_place;
 	/* The slot is reserved: this cannot fail. */
 	xa_store(&dev->workers, *id, worker, GFP_KERNEL);
 	return 0;
+
+err_place:
+	khx_worker_destroy(worker);
+err_create:
+	xa_erase(&dev->workers, *id);
+	return ret;
 }
 
 /**
@@ -334,14 +349,14 @@ static void khx_pool_publish(struct khx_device *dev, enum khx_mode mode,
 	trace_khx_worker_switch(dev, set->n);
 }
 
-static int khx_pool_place(struct khx_device *dev,
-			  const struct khx_pool_set *set)
+static int khx_pool_place_set(struct khx_device *dev,
+			      const struct khx_pool_set *set)
 {
 	unsigned int i;
 	int ret = 0;
 
-	for (i = 0; i < set->n && dev->cpus && !ret; i++)
-		ret = khx_worker_set_cpus(set->workers[i], dev->cpus);
+	for (i = 0; i < set->n && !ret; i++)
+		ret = khx_pool_place(dev, set->workers[i]);
 	return ret;
 }
 
@@ -359,7 +374,7 @@ static int khx_pool_exchange(struct khx_device *dev, enum khx_mode mode,
 	ret = khx_pool_hire(dev, mode, nworkers, old->workers[0], set);
 	if (ret)
 		return ret;
-	ret = khx_pool_place(dev, set);
+	ret = khx_pool_place_set(dev, set);
 	if (!ret)
 		ret = khx_pool_reserve(dev, set->n);
 	if (ret) {
