@@ -13,12 +13,15 @@
 #include "core/pool.h"
 #include "core/registry.h"
 
-/* A mask to be given to khx_pool_set_cpus(), or an ERR_PTR. */
+/* A mask to be given to khx_pool_set_cpus(), NULL for none, or an ERR_PTR. */
 static struct cpumask *khx_netlink_parse_cpus(const struct nlattr *attr,
 					      struct netlink_ext_ack *extack)
 {
-	struct cpumask *cpus = kzalloc(cpumask_size(), GFP_KERNEL);
+	struct cpumask *cpus;
 
+	if (!attr)
+		return NULL;
+	cpus = kzalloc(cpumask_size(), GFP_KERNEL);
 	if (!cpus)
 		return ERR_PTR(-ENOMEM);
 	if (cpulist_parse(nla_data(attr), cpus)) {
@@ -33,20 +36,17 @@ static struct cpumask *khx_netlink_parse_cpus(const struct nlattr *attr,
 	return ERR_PTR(-EINVAL);
 }
 
-static int khx_netlink_set_cpus(struct khx_device *dev, struct genl_info *info)
+static int khx_netlink_set_cpus(struct khx_device *dev,
+				const struct cpumask *cpus,
+				struct genl_info *info)
 {
-	struct nlattr *attr = info->attrs[KHX_A_CPUS];
-	struct cpumask *cpus;
 	int ret;
 
-	if (!attr)
+	if (!cpus)
 		return 0;
-	cpus = khx_netlink_parse_cpus(attr, info->extack);
-	if (IS_ERR(cpus))
-		return PTR_ERR(cpus);
 	ret = khx_pool_set_cpus(dev, cpus);
 	if (ret)
-		NL_SET_ERR_MSG_ATTR(info->extack, attr,
+		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[KHX_A_CPUS],
 				    "cpus: the workers cannot run there");
 	return ret;
 }
@@ -77,6 +77,7 @@ static int khx_netlink_set_mode(struct khx_device *dev, struct genl_info *info)
 {
 	struct nlattr *mode = info->attrs[KHX_A_MODE];
 	struct nlattr *workers = info->attrs[KHX_A_WORKERS];
+	enum khx_mode before;
 	int ret;
 
 	if (workers && (!mode || nla_get_u32(mode) != KHX_MODE_SHARED)) {
@@ -86,9 +87,13 @@ static int khx_netlink_set_mode(struct khx_device *dev, struct genl_info *info)
 	}
 	if (!mode)
 		return 0;
+	before = dev->mode;
 	ret = khx_pool_set_mode(dev, nla_get_u32(mode),
 				workers ? nla_get_u32(workers) : 0);
-	if (ret)
+	if (ret && dev->mode != before)
+		NL_SET_ERR_MSG_ATTR(info->extack, workers,
+				    "workers: not to be had; the mode is device now");
+	else if (ret)
 		khx_netlink_explain_mode(info, ret);
 	return ret;
 }
@@ -110,8 +115,10 @@ static void khx_netlink_set_queues(struct khx_device *dev,
 	}
 }
 
+/* What can be refused comes first: then nothing has changed. */
 static int khx_netlink_set(struct khx_device *dev, struct genl_info *info)
 {
+	struct cpumask *cpus;
 	int ret;
 
 	lockdep_assert_held(&dev->mutex);
@@ -120,9 +127,15 @@ static int khx_netlink_set(struct khx_device *dev, struct genl_info *info)
 				    "dev-id: the device has no owner");
 		return -ENOTCONN;
 	}
+	cpus = khx_netlink_parse_cpus(info->attrs[KHX_A_CPUS], info->extack);
+	if (IS_ERR(cpus))
+		return PTR_ERR(cpus);
 	ret = khx_netlink_set_mode(dev, info);
-	if (!ret)
-		ret = khx_netlink_set_cpus(dev, info);
+	if (ret) {
+		kfree(cpus);
+		return ret;
+	}
+	ret = khx_netlink_set_cpus(dev, cpus, info);
 	if (!ret)
 		khx_netlink_set_queues(dev, info->attrs);
 	return ret;

@@ -400,7 +400,9 @@ static int khx_pool_exchange(struct khx_device *dev, enum khx_mode mode,
  *
  * Return: 0; -ETIMEDOUT when workers that were replaced before do not end,
  * -EINTR when the current process is killed, or the errors of
- * khx_worker_spawn() and khx_crew_join(); then nothing has changed.
+ * khx_worker_spawn() and khx_crew_join(). Then nothing has changed, unless
+ * another number of shared workers was wanted: the old ones had to go first,
+ * and the device may be in KHX_MODE_DEVICE.
  */
 int khx_pool_set_mode(struct khx_device *dev, enum khx_mode mode,
 		      unsigned int nworkers)

@@ -127,7 +127,7 @@
  * How a device is served from now on; traffic may go on meanwhile, nothing is
  * lost or overtakes. Needs CAP_NET_ADMIN. Workers that are replaced may live on
  * for a moment, until they have done what they were told to. -ENOTCONN: the
- * device has no owner. -ETIMEDOUT: the owner holds a worker up that is needed
+ * device has no owner. What is refused changes nothing. -ETIMEDOUT: the owner holds a worker up that is needed
  * for another mode, or one that was replaced before, and has done so for a
  * while (seconds); nothing has changed.
  *
@@ -136,7 +136,8 @@
  *    KHX_A_WORKERS: u32, 1 to KHX_WORKERS_MAX; only with KHX_MODE_SHARED. All
  *        devices of one owner that are in this mode share the workers, so
  *        that the last number said holds for all of them that follow; it
- *        does not change a pool that others use: -EBUSY
+ *        does not change a pool that others use: -EBUSY. Should another
+ *        number of them not be had, the mode may be KHX_MODE_DEVICE then
  *    KHX_A_CPUS: string, CPUs to run on, as "0-3,8"; those that the owner's
  *        cpuset does not have are of no effect while others are left
  *    KHX_A_POLL_US: u32, 0 to KHX_POLL_US_MAX: how long the virtqueues are
