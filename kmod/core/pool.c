@@ -74,20 +74,23 @@ static int khx_pool_place(struct khx_device *dev, struct khx_worker *worker)
  * @dev: device with an owner, the current process
  * @id: its number
  *
- * Return: 0, -ENOSPC when the device has KHX_DEVICE_WORKERS_MAX, -EBUSY when
- * it shares those of other devices, -EINVAL when no CPU it may run on is
+ * One for each virtqueue and the first one are all that can be of use; more
+ * would be threads that no limit of the owner's counts where they are kernel
+ * threads.
+ *
+ * Return: 0, -ENOSPC when the device has that many, -EBUSY when it shares those of other devices, -EINVAL when no CPU it may run on is
  * online any more, or the error of khx_worker_create().
  */
 int khx_pool_add(struct khx_device *dev, u32 *id)
 {
+	const u32 last = min_t(u32, dev->nvqs, KHX_DEVICE_WORKERS_MAX - 1);
 	struct khx_worker *worker;
 	int ret;
 
 	lockdep_assert_held(&dev->mutex);
 	if (dev->crew)
 		return -EBUSY;
-	ret = xa_alloc(&dev->workers, id, NULL,
-		       XA_LIMIT(0, KHX_DEVICE_WORKERS_MAX - 1),
+	ret = xa_alloc(&dev->workers, id, NULL, XA_LIMIT(0, last),
 		       GFP_KERNEL_ACCOUNT);
 	if (ret)
 		return ret == -EBUSY ? -ENOSPC : ret;
