@@ -18,6 +18,12 @@
 #error "khx needs Linux 6.1 or newer"
 #endif
 
+/* vhost_task_create() had another type in these; none is kept up any more. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0) && \
+	LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
+#error "khx does not support Linux 6.4 to 6.9: use 6.1 to 6.3, 6.10 or newer"
+#endif
+
 #include "eventfd.h"
 #include "genetlink.h"
 #include "trace.h"
