@@ -69,11 +69,12 @@ memory() {
 	local load='dd if=/dev/zero of=/tmp/x bs=1M count=100 2>&1 | tail -n 1'
 	echo "== small pages, then transparent hugepages: 100 MiB written"
 	echo never > $thp
-	boot
+	# The file is in the guest's memory.
+	GUEST_MEM=512 boot
 	step /tmp/before "$load"
 	guest_kill g
 	echo always > $thp
-	boot
+	GUEST_MEM=512 boot
 	step /tmp/after "$load"
 	guest_kill g
 	compare
@@ -81,13 +82,14 @@ memory() {
 
 halts() {
 	local poll=/sys/module/kvm/parameters/halt_poll_ns
-	local load='i=0; while [ $i -lt 600 ]; do usleep 200; i=$((i+1)); done'
-	echo "== no halt polling, then 2 ms: short sleeps"
+	# Longer than the guest's own driver polls (cpuidle-haltpoll, 200 us).
+	local load='i=0; while [ $i -lt 300 ]; do usleep 3000; i=$((i+1)); done'
+	echo "== no halt polling, then up to 20 ms: sleeps of 3 ms"
 	boot
 	echo 0 > $poll
 	step /tmp/before "$load"
 	cat "/sys/kernel/debug/khx/exits/$(vm)/halt"
-	echo 2000000 > $poll
+	echo 20000000 > $poll
 	step /tmp/after "$load"
 	cat "/sys/kernel/debug/khx/exits/$(vm)/halt"
 	guest_kill g
