@@ -78,8 +78,9 @@ static int khx_pool_place(struct khx_device *dev, struct khx_worker *worker)
  * would be threads that no limit of the owner's counts where they are kernel
  * threads.
  *
- * Return: 0, -ENOSPC when the device has that many, -EBUSY when it shares those of other devices, -EINVAL when no CPU it may run on is
- * online any more, or the error of khx_worker_create().
+ * Return: 0, -ENOSPC when the device has that many, -EBUSY when it shares those
+ * of other devices, -EINVAL when no CPU it may run on is online any more, or
+ * the error of khx_worker_create().
  */
 int khx_pool_add(struct khx_device *dev, u32 *id)
 {

@@ -150,7 +150,11 @@ net_link 1 || tap_bail "no links"
 ip tuntap add khxt-tap2 mode tap vnet_hdr || tap_bail "no tap"
 ip link set khxt-tap2 master khxt-br1 up
 [ -c /dev/vhost-net ] || modprobe -q vhost_net
-tap_plan $(($(for kind in $KINDS; do echo "$(rows "$kind") +"; done) 0))
+plan=0
+for kind in $KINDS; do
+	plan=$((plan + $(rows "$kind")))
+done
+tap_plan $plan
 for kind in $KINDS; do
 	kind "$kind"
 done
