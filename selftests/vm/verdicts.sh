@@ -10,6 +10,9 @@ cd "$(dirname "$0")" || exit
 . ./lib.sh
 
 kernel=${KHX_KERNEL:-6.1}
+# Seconds for a boot, and for two leak scans.
+limit=240
+[ "$kernel" != debug ] || limit=900
 splat=$KHX_BUILD/splat-$kernel
 
 build_splat() {
@@ -25,7 +28,7 @@ build_splat() {
 verdict() {
 	local wanted=$1 name=$2 text=$3 status=0
 	shift 3
-	output=$(./run --no-modules --kernel "$kernel" --timeout 240 "$@" \
+	output=$(./run --no-modules --kernel "$kernel" --timeout $limit "$@" \
 		bash -c "$text" "first word" "second word" 2>&1) || status=$?
 	tap_is "$status" "$wanted" "$name" || tap_diag "$output"
 }
