@@ -16,22 +16,12 @@
 
 #include "ctl.h"
 #include "guest.h"
+#include "request.h"
 #include "tap.h"
 
 #define RANDOM_MESSAGES	4000
 
-struct attr {
-	uint16_t type;
-	uint16_t len;
-	uint64_t value;
-	const char *text;
-};
-
-#define U8(type, value)		{ type, 1, value, NULL }
-#define U32(type, value)	{ type, 4, value, NULL }
-#define U64(type, value)	{ type, 8, value, NULL }
-#define TEXT(type, text)	{ type, sizeof(text), 0, text }
-#define NEST(type)		{ NLA_F_NESTED | (type), 0, 0, NULL }
+#define NEST(type)		EMPTY(NLA_F_NESTED | (type))
 
 /* A nest with one attribute of its own. */
 #define PID_NEST(type, pid)	{ NLA_F_NESTED | KHX_EXITS_A_PIDS, 8, \
@@ -39,15 +29,6 @@ struct attr {
 				  (uint64_t)(pid) << 32, NULL }
 
 #define NAME_48 "123456789012345678901234567890123456789012345678"
-
-struct request {
-	const char *name;
-	uint8_t cmd;
-	bool dump;
-	bool root;		/* needs CAP_SYS_ADMIN */
-	struct attr attrs[3];
-	int wanted;
-};
 
 static const struct request requests[] = {
 	{ "status", KHX_EXITS_CMD_STATUS_GET, false, false, { }, 0 },
@@ -114,51 +95,11 @@ static const struct request requests[] = {
 
 #define N_REQUESTS	(sizeof(requests) / sizeof(requests[0]))
 
-static int run(struct ctl *ctl, const struct request *request)
-{
-	struct nlmsghdr *nlh = ctl_request(ctl, request->cmd,
-					   request->dump ? NLM_F_DUMP : 0);
-	const struct attr *attr = request->attrs;
-
-	for (int i = 0; i < 3 && attr[i].type; i++)
-		mnl_attr_put(nlh, attr[i].type, attr[i].len,
-			     attr[i].text ? (const void *)attr[i].text :
-					    &attr[i].value);
-	return ctl_run(ctl, nlh, NULL, NULL);
-}
-
-/* An error that the kernel's own code does not explain, ours must. */
-static void test_requests(struct ctl *ctl)
-{
-	for (unsigned int i = 0; i < N_REQUESTS; i++) {
-		tap_is(run(ctl, &requests[i]), requests[i].wanted, "%s",
-		       requests[i].name);
-		if (requests[i].wanted && requests[i].wanted != -EOPNOTSUPP &&
-		    !ctl->extack[0])
-			tap_ok(false, "%s: no word why", requests[i].name);
-	}
-}
-
-/* Every request, as somebody without privileges: 0 if all is as it should be. */
 static int nobody_requests(void)
 {
-	struct ctl ctl;
-	int ret, wrong = 0;
-
 	if (setgid(65534) || setuid(65534))
 		return 1;
-	ctl_open_family(&ctl, KHX_EXITS_GENL_NAME);
-	for (unsigned int i = 0; i < N_REQUESTS; i++) {
-		ret = run(&ctl, &requests[i]);
-		/* The kernel looks at the attributes first. */
-		if (ret == requests[i].wanted && (ret || !requests[i].root))
-			continue;
-		if (ret == -EPERM && requests[i].root)
-			continue;
-		tap_diag("nobody: %s: %d", requests[i].name, ret);
-		wrong = 1;
-	}
-	return wrong;
+	return requests_powerless(KHX_EXITS_GENL_NAME, requests, N_REQUESTS);
 }
 
 static void test_nobody(void)
@@ -370,27 +311,6 @@ static void test_threshold_events(struct ctl *ctl, struct guest *g)
 	mnl_socket_close(socket);
 }
 
-/* Well-formed headers, attributes of any kind, length and content. */
-static void random_message(struct ctl *ctl, unsigned int *seed)
-{
-	uint8_t junk[64];
-	struct nlmsghdr *nlh;
-	int attrs = rand_r(seed) % 6;
-
-	nlh = ctl_request(ctl, rand_r(seed) % (KHX_EXITS_CMD_MAX + 3),
-			  rand_r(seed) % 2 ? NLM_F_DUMP : 0);
-	while (attrs--) {
-		uint16_t flags = rand_r(seed) % 4 ? 0 : NLA_F_NESTED;
-		uint16_t type = rand_r(seed) % (KHX_EXITS_A_MAX + 3);
-
-		for (unsigned int i = 0; i < sizeof(junk); i++)
-			junk[i] = rand_r(seed) % 3 ? rand_r(seed) : 0;
-		mnl_attr_put(nlh, flags | type, rand_r(seed) % sizeof(junk),
-			     junk);
-	}
-	ctl_run(ctl, nlh, NULL, NULL);
-}
-
 static int unset_cb(const struct nlmsghdr *nlh, void *data)
 {
 	char (*names)[64] = data;
@@ -420,12 +340,12 @@ static void test_random(struct ctl *ctl, struct guest *g)
 	unsigned int seed = 20261121;
 
 	for (int i = 0; i < RANDOM_MESSAGES; i++) {
-		random_message(ctl, &seed);
+		request_random(ctl, KHX_EXITS_CMD_MAX, KHX_EXITS_A_MAX, &seed);
 		if (i % 100 == 0)
 			guest_do(g, RUN_CPUID, 1, (struct kvm_regs) {});
 	}
 	clean_up(ctl);
-	tap_is(run(ctl, &requests[0]), 0, "%d messages at random are answered",
+	tap_is(request_run(ctl, &requests[0]), 0, "%d messages at random are answered",
 	       RANDOM_MESSAGES);
 	tap_is(ten_more(g), 10, "and exits counted as before");
 }
@@ -440,7 +360,7 @@ int main(void)
 	guest_do(&g, RUN_CPUID, 1, (struct kvm_regs) {});
 	ctl_open_family(ctl, KHX_EXITS_GENL_NAME);
 	tap_plan(N_REQUESTS + 1 + 8 + 4 + 4 + 5 + 2);
-	test_requests(ctl);
+	requests_test(ctl, requests, N_REQUESTS);
 	test_nobody();
 	test_filter(ctl, &g);
 	test_enable(ctl, &g);

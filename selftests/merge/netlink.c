@@ -19,30 +19,11 @@
 
 #include "ctl.h"
 #include "khxmem.h"
+#include "request.h"
 #include "tap.h"
 
 #define RANDOM_MESSAGES	4000
 #define FILES		300
-
-struct attr {
-	uint16_t type;
-	uint16_t len;
-	uint64_t value;
-};
-
-#define U8(type, value)		{ type, 1, value }
-#define U32(type, value)	{ type, 4, value }
-#define U64(type, value)	{ type, 8, value }
-#define EMPTY(type)		{ type, 0, 0 }
-
-struct request {
-	const char *name;
-	uint8_t cmd;
-	bool dump;
-	bool root;		/* needs CAP_SYS_ADMIN */
-	struct attr attrs[3];
-	int wanted;
-};
 
 static const struct request requests[] = {
 	{ "get", KHX_MERGE_CMD_GET, false, false, { }, 0 },
@@ -109,50 +90,9 @@ static const struct request requests[] = {
 
 #define N_REQUESTS	(sizeof(requests) / sizeof(requests[0]))
 
-static int run(struct ctl *ctl, const struct request *request)
-{
-	struct nlmsghdr *nlh = ctl_request(ctl, request->cmd,
-					   request->dump ? NLM_F_DUMP : 0);
-	const struct attr *attr = request->attrs;
-
-	for (int i = 0; i < 3 && attr[i].type; i++)
-		mnl_attr_put(nlh, attr[i].type, attr[i].len, &attr[i].value);
-	return ctl_run(ctl, nlh, NULL, NULL);
-}
-
-/* A refusal says why. */
-static void test_requests(struct ctl *ctl)
-{
-	for (unsigned int i = 0; i < N_REQUESTS; i++) {
-		tap_is(run(ctl, &requests[i]), requests[i].wanted, "%s",
-		       requests[i].name);
-		if (requests[i].wanted && requests[i].wanted != -EOPNOTSUPP &&
-		    !ctl->extack[0])
-			tap_ok(false, "%s: no word why", requests[i].name);
-	}
-	tap_is(figure("run"), 0, "nothing of what was refused was done");
-	tap_is(figure("cpu_limit"), 10, "and what was asked for was");
-}
-
-/* Every request, by somebody who lacks CAP_SYS_ADMIN: 0 if all is as it should be. */
 static int powerless_requests(void)
 {
-	struct ctl *ctl = malloc(sizeof(*ctl));
-	int wrong = 0;
-
-	ctl_open_family(ctl, KHX_MERGE_GENL_NAME);
-	for (unsigned int i = 0; i < N_REQUESTS; i++) {
-		int ret = run(ctl, &requests[i]);
-
-		/* The kernel looks at the attributes first. */
-		if (ret == requests[i].wanted && (ret || !requests[i].root))
-			continue;
-		if (ret == -EPERM && requests[i].root)
-			continue;
-		tap_diag("%s: %d", requests[i].name, ret);
-		wrong = 1;
-	}
-	return wrong;
+	return requests_powerless(KHX_MERGE_GENL_NAME, requests, N_REQUESTS);
 }
 
 /* @lose gives up what the child shall not have; 0 if it did. */
@@ -236,28 +176,6 @@ static void test_many_files(struct ctl *ctl)
 	khxmem_umount(NULL);
 }
 
-/* Well-formed headers, attributes of any kind, length and content. */
-static void random_message(struct ctl *ctl, unsigned int *seed)
-{
-	uint8_t junk[64];
-	struct nlmsghdr *nlh;
-	int attrs = rand_r(seed) % 6;
-
-	nlh = ctl_request(ctl, rand_r(seed) % (KHX_MERGE_CMD_MAX + 3),
-			  rand_r(seed) % 2 ? NLM_F_DUMP : 0);
-	while (attrs--) {
-		uint16_t flags = rand_r(seed) % 4 ? 0 : NLA_F_NESTED;
-		uint16_t type = rand_r(seed) % (KHX_MERGE_A_MAX + 3);
-		uint16_t len = rand_r(seed) % 2 ? 4 :
-						  rand_r(seed) % sizeof(junk);
-
-		for (unsigned int i = 0; i < sizeof(junk); i++)
-			junk[i] = rand_r(seed) % 3 ? 0 : rand_r(seed);
-		mnl_attr_put(nlh, flags | type, len, junk);
-	}
-	ctl_run(ctl, nlh, NULL, NULL);
-}
-
 static void test_random(struct ctl *ctl)
 {
 	unsigned int seed = 20261121;
@@ -268,8 +186,8 @@ static void test_random(struct ctl *ctl)
 	fd = khxmem_file(NULL, 2);
 	map = khxmem_map(fd, 2);
 	for (int i = 0; i < RANDOM_MESSAGES; i++)
-		random_message(ctl, &seed);
-	tap_is(run(ctl, &requests[0]), 0, "%d messages at random are answered",
+		request_random(ctl, KHX_MERGE_CMD_MAX, KHX_MERGE_A_MAX, &seed);
+	tap_is(request_run(ctl, &requests[0]), 0, "%d messages at random are answered",
 	       RANDOM_MESSAGES);
 	page_fill(map, 7);
 	page_fill(map + PAGE, 7);
@@ -294,7 +212,9 @@ int main(int argc, char **argv)
 	ctl = malloc(sizeof(*ctl));
 	ctl_open_family(ctl, KHX_MERGE_GENL_NAME);
 	tap_plan(N_REQUESTS + 2 + 3 + 2 + 2);
-	test_requests(ctl);
+	requests_test(ctl, requests, N_REQUESTS);
+	tap_is(figure("run"), 0, "nothing of what was refused was done");
+	tap_is(figure("cpu_limit"), 10, "and what was asked for was");
 	test_powerless("others change nothing and see no files", become_nobody);
 	test_powerless("nor does one who may do all but administer",
 		       lose_sys_admin);
