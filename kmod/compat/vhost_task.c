@@ -3,17 +3,31 @@
  * vhost_task for kernels before 6.4 (commit e297cd54b3f8 added it there): a
  * kernel thread that stands in for a thread of the process that creates it.
  * It uses that process's mm, sits in its cgroups, and charges what it
- * allocates to its memory cgroup. Unlike a real one it gets no signals: it
- * lives until it is stopped, hence handle_sigkill() is never called.
+ * allocates to its memory cgroup.
+ *
+ * A real one is killed with its process. That matters when it waits for a page
+ * which only that process could supply (userfaultfd): the process cannot exit
+ * before its device is closed, nor that before the thread lets go. So the
+ * stand-in looks every second whether its process is dying, and is sent
+ * SIGKILL when it has been for a second: whatever it then waits for in a page
+ * fault fails. What needs no waiting still works, and it lives on until it is
+ * stopped; hence handle_sigkill() is never called.
  */
+#include <linux/atomic.h>
 #include <linux/cgroup.h>
 #include <linux/completion.h>
 #include <linux/err.h>
+#include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/sched/vhost_task.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#define KHX_VHOST_TASK_PERIOD	HZ
 
 /**
  * struct vhost_task - the thread and what it needs of its creator
@@ -22,6 +36,9 @@
  * @thread: the kernel thread, with a reference
  * @creator: valid until @attached completes
  * @mm: the creator's, with a user
+ * @process: leader of the process it works for, with a reference
+ * @watch: looks after @process
+ * @dying: @process was dying a period ago
  * @attached: the thread has tried to join the creator's cgroups
  * @error: how that went
  */
@@ -31,15 +48,60 @@ struct vhost_task {
 	struct task_struct *thread;
 	struct task_struct *creator;
 	struct mm_struct *mm;
+	struct task_struct *process;
+	struct delayed_work watch;
+	bool dying;
 	struct completion attached;
 	int error;
 };
 
+/* The current process, or the one for which a thread of ours makes another. */
+static struct task_struct *khx_vhost_task_process(void)
+{
+	const struct vhost_task *creator;
+
+	if (!(current->flags & PF_KTHREAD))
+		return current->group_leader;
+	creator = kthread_data(current);
+	return creator->process;
+}
+
+/* Is it being killed, or has its last thread begun to exit? */
+static bool khx_vhost_task_is_dying(const struct task_struct *process)
+{
+	const struct signal_struct *signal = process->signal;
+
+	return READ_ONCE(signal->flags) & SIGNAL_GROUP_EXIT ||
+	       !atomic_read(&signal->live);
+}
+
+static void khx_vhost_task_watch(struct vhost_task *vtsk)
+{
+	queue_delayed_work(system_power_efficient_wq, &vtsk->watch,
+			   round_jiffies_relative(KHX_VHOST_TASK_PERIOD));
+}
+
+static void khx_vhost_task_look(struct work_struct *work)
+{
+	struct vhost_task *vtsk = container_of(to_delayed_work(work),
+					       struct vhost_task, watch);
+
+	if (vtsk->dying) {
+		send_sig(SIGKILL, vtsk->thread, 1);
+		return;
+	}
+	vtsk->dying = khx_vhost_task_is_dying(vtsk->process);
+	khx_vhost_task_watch(vtsk);
+}
+
 static void khx_vhost_task_loop(struct vhost_task *vtsk)
 {
 	for (;;) {
-		/* Pairs with the wakeup of vhost_task_wake() and _stop(). */
-		set_current_state(TASK_INTERRUPTIBLE);
+		/*
+		 * Pairs with the wakeup of vhost_task_wake() and _stop(). A
+		 * pending SIGKILL is no reason to wake up.
+		 */
+		set_current_state(TASK_IDLE);
 		if (kthread_should_stop())
 			break;
 		if (!vtsk->fn(vtsk->data))
@@ -53,6 +115,7 @@ static int khx_vhost_task_thread(void *arg)
 	struct vhost_task *vtsk = arg;
 	struct mem_cgroup *memcg, *old;
 
+	allow_kernel_signal(SIGKILL);
 	vtsk->error = cgroup_attach_task_all(vtsk->creator, current);
 	complete(&vtsk->attached);
 
@@ -71,7 +134,10 @@ static int khx_vhost_task_thread(void *arg)
 void khx_vhost_task_stop(struct vhost_task *vtsk)
 {
 	kthread_stop(vtsk->thread);
+	/* Not before: the thread may have to be killed to stop. */
+	cancel_delayed_work_sync(&vtsk->watch);
 	put_task_struct(vtsk->thread);
+	put_task_struct(vtsk->process);
 	mmput(vtsk->mm);
 	kfree(vtsk);
 }
@@ -116,6 +182,9 @@ struct vhost_task *khx_vhost_task_create(bool (*fn)(void *data),
 		goto err_thread;
 	}
 	vtsk->thread = get_task_struct(thread);
+	vtsk->process = get_task_struct(khx_vhost_task_process());
+	INIT_DELAYED_WORK(&vtsk->watch, khx_vhost_task_look);
+	khx_vhost_task_watch(vtsk);
 
 	wake_up_process(thread);
 	wait_for_completion(&vtsk->attached);

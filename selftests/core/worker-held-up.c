@@ -2,17 +2,20 @@
 /*
  * An owner can hold a worker up, as his memory may be backed by anything; here
  * by userfaultfd. Who changes how the device is served gets an answer all the
- * same, soon, and all is well once the owner lets go.
+ * same, soon, and all is well once the owner lets go, or is killed.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -108,17 +111,114 @@ static bool let_go(struct held *held)
 			NET_TIMEOUT_MS);
 }
 
+static void open_held(struct held *held)
+{
+	net_open(&held->net, FEATURES, NUM);
+	ctl_open(&held->ctl);
+	held->dev = ctl_last_device(&held->ctl);
+	held->page = vdev_alloc(&held->net.dev, PAGE);
+	watch(held);
+}
+
+static bool share_workers(struct held *held)
+{
+	return !set_mode(held, KHX_MODE_SHARED);
+}
+
+static bool do_nothing(struct held *held)
+{
+	(void)held;
+	return true;
+}
+
+/*
+ * A child that holds its worker up. Its userfaultfd has a lower descriptor than
+ * the device: when a process exits, the kernel lets go of the file with the
+ * highest one first.
+ */
+static pid_t start_owner(bool (*prepare)(struct held *held), bool closes)
+{
+	static struct held held;
+	int pipes[2], low;
+	pid_t pid;
+	char byte;
+
+	if (pipe(pipes))
+		tap_bail("pipe: %s", strerror(errno));
+	pid = fork();
+	if (pid) {
+		close(pipes[1]);
+		if (read(pipes[0], &byte, 1) != 1)
+			tap_diag("the owner does not hold his worker up");
+		close(pipes[0]);
+		return pid;
+	}
+	low = dup(pipes[1]);
+	open_held(&held);
+	if (dup2(held.uffd, low) < 0 || close(held.uffd))
+		_exit(1);
+	held.uffd = low;
+	if (!prepare(&held) || !hold_up(&held) || write(pipes[1], "", 1) != 1)
+		_exit(1);
+	if (closes)
+		close(held.net.dev.fd);
+	pause();
+	_exit(0);
+}
+
+/* Wait until a process sleeps and no signal can wake it: in close(). */
+static void await_sleep(pid_t pid)
+{
+	char path[64], state = 0;
+	int64_t start = seconds();
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	while (state != 'D' && seconds() - start < SOON) {
+		usleep(10000);
+		file = fopen(path, "r");
+		if (!file || fscanf(file, "%*d %*s %c", &state) != 1)
+			state = 0;
+		if (file)
+			fclose(file);
+	}
+	if (state != 'D')
+		tap_diag("the owner does not wait in close()");
+}
+
+static bool is_gone(pid_t pid)
+{
+	int64_t start = seconds();
+	int status;
+
+	kill(pid, SIGKILL);
+	while (!waitpid(pid, &status, WNOHANG)) {
+		if (seconds() - start >= SOON)
+			return false;
+		usleep(10000);
+	}
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
+static void test_killed(void)
+{
+	pid_t pid = start_owner(do_nothing, false);
+
+	tap_ok(is_gone(pid), "an owner who holds a worker up can be killed");
+	pid = start_owner(share_workers, false);
+	tap_ok(is_gone(pid), "and if that worker is a shared one");
+	pid = start_owner(do_nothing, true);
+	await_sleep(pid);
+	tap_ok(is_gone(pid), "and when he waits for it in close()");
+}
+
 int main(void)
 {
 	static struct held held;
 
 	net_require();
-	net_open(&held.net, FEATURES, NUM);
-	ctl_open(&held.ctl);
-	held.dev = ctl_last_device(&held.ctl);
-	held.page = vdev_alloc(&held.net.dev, PAGE);
-	watch(&held);
-	tap_plan(10);
+	open_held(&held);
+	tap_plan(13);
 
 	tap_ok(hold_up(&held), "the only worker is held up");
 	tap_is(vdev_stat(&held.net.dev, "tx", "drops"), 0,
@@ -138,5 +238,6 @@ int main(void)
 
 	ctl_close(&held.ctl);
 	net_close(&held.net);
+	test_killed();
 	return tap_exit();
 }
