@@ -102,10 +102,11 @@ static void khx_vhost_task_loop(struct vhost_task *vtsk)
 		 * pending SIGKILL is no reason to wake up.
 		 */
 		set_current_state(TASK_IDLE);
+		if (vtsk->fn(vtsk->data))
+			continue;
 		if (kthread_should_stop())
 			break;
-		if (!vtsk->fn(vtsk->data))
-			schedule();
+		schedule();
 	}
 	__set_current_state(TASK_RUNNING);
 }

@@ -485,9 +485,6 @@ static bool khx_packed_enable_notify(struct khx_virtqueue *vq)
 
 static void khx_packed_disable_notify(struct khx_virtqueue *vq)
 {
-	if (!vq->notify_on)
-		return;
-	vq->notify_on = false;
 	khx_packed_set_event(vq, VRING_PACKED_EVENT_FLAG_DISABLE);
 }
 

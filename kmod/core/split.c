@@ -402,9 +402,6 @@ static void khx_split_disable_notify(struct khx_virtqueue *vq)
 {
 	int ret;
 
-	if (!vq->notify_on)
-		return;
-	vq->notify_on = false;
 	/* An event in the past does the same, and costs no write. */
 	if (khx_virtqueue_has_feature(vq, VIRTIO_RING_F_EVENT_IDX))
 		return;

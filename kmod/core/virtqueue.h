@@ -135,7 +135,8 @@ struct khx_virtqueue_stats {
  *                 more than that @fetch has seen (and maybe no kick). Chains
  *                 given back by @rewind are not news: who could not use them
  *                 sleeps until there are more
- * @disable_notify: tell the driver that we look by ourselves
+ * @disable_notify: tell the driver that we look by ourselves; it was told
+ *                  otherwise before
  *
  * All but @num_ok run under the virtqueue's mutex; those from @start on in
  * the owner's mm, and may sleep on a page fault.
@@ -333,6 +334,9 @@ static inline bool khx_virtqueue_enable_notify(struct khx_virtqueue *vq)
 
 static inline void khx_virtqueue_disable_notify(struct khx_virtqueue *vq)
 {
+	if (likely(!vq->notify_on))
+		return;
+	vq->notify_on = false;
 	vq->ops->disable_notify(vq);
 }
 
