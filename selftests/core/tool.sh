@@ -16,7 +16,9 @@ tap_need khx jq setpriv
 [ -c /dev/khx-net ] || tap_skip_all "no /dev/khx-net"
 
 work=$(mktemp -d)
-nice netgen -m tx -n 2000 -r 1000000 > "$work/netgen" 2>&1 &
+# Processes, and so devices, are called whatever their owners like.
+cp "$(command -v netgen)" "$work/"$'net\e[2J\ngen'
+nice "$work/"$'net\e[2J\ngen' -m tx -n 2000 -r 1000000 > "$work/netgen" 2>&1 &
 load=$!
 trap 'jobs -p | xargs -r kill 2> /dev/null; rm -rf "$work"' EXIT
 
@@ -83,6 +85,16 @@ rates() {
 	khx -j -i 1 dev show "$dev" > "$work/rates" || return
 	cat "$work/rates"
 	jq -e ".[0].stats | .chains > 0 and .chains < $(chains)" "$work/rates"
+}
+
+# A terminal is not told to do anything, and a row is a line.
+is_harmless() {
+	khx dev show > "$work/table"
+	khx dev show 99999 2> "$work/error"
+	[ "$(grep -c 'net?\[2J?gen' "$work/table")" = 1 ] &&
+		[ "$(grep -c 'net?\[2J?gen' "$work/error")" = 1 ] &&
+		! grep -q $'\e' "$work/table" "$work/error" &&
+		khx -j dev show "$dev" | jq -e '.[0].comm == "net\u001b[2J\ngen"'
 }
 
 # refuses STATUS TEXT COMMAND...: fails with that status and says TEXT.
@@ -157,7 +169,7 @@ traced() {
 	[ "$lines" = 0 ]
 }
 
-tap_plan 20
+tap_plan 21
 tap_is "$(keys dev show "$dev")" \
 	"comm dev failed features mode netns pid queues ring running stats type workers" \
 	"the members of a device are those that scripts know"
@@ -176,7 +188,8 @@ tap_run "counters grow" grows
 tap_run "an interval makes rates of them" rates
 
 tap_run "an unknown device is refused, and those that are there are named" \
-	refuses 1 "no device 99999; there are:.*netgen" khx dev show 99999
+	refuses 1 "no device 99999; there are:.*net.*gen" khx dev show 99999
+tap_run "names are shown, and not obeyed" is_harmless
 tap_run "half a word is not a word" refuses 2 "unknown object" khx de show
 tap_run "half a verb is none, either" refuses 2 "unknown verb" khx dev sho
 tap_run "anybody may look" as_nobody dev show "$dev"

@@ -7,19 +7,36 @@
 #include "out.h"
 
 #define OUT_CELL_MAX	256
+#define OUT_ERROR_MAX	4096
 
 struct out_options out_options = { .program = "khx" };
 
+/*
+ * Names of files and processes are whatever their owners like: what a terminal
+ * would obey, or what would begin another line, is shown as a question mark.
+ * JSON has escapes for it. C1 controls in UTF-8 are 0xc2 and one of 0x80-0x9f.
+ */
+static void out_disarm(char *text)
+{
+	unsigned char *c;
+
+	for (c = (unsigned char *)text; *c; c++)
+		if (*c < ' ' || *c == 0x7f ||
+		    (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0))
+			*c = '?';
+}
+
 void out_error(const char *format, ...)
 {
+	char text[OUT_ERROR_MAX];
 	va_list args;
 
-	fflush(stdout);
-	fprintf(stderr, "%s: ", out_options.program);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	fputc('\n', stderr);
+	out_disarm(text);
+	fflush(stdout);
+	fprintf(stderr, "%s: %s\n", out_options.program, text);
 }
 
 void out_u64(struct json_object *row, const char *key, uint64_t value)
@@ -101,6 +118,7 @@ static void out_text(struct json_object *value, char *text, size_t size)
 		out_array_text(value, text, size);
 	else
 		snprintf(text, size, "%s", json_object_get_string(value));
+	out_disarm(text);
 }
 
 /* Wide enough for all cells; to the right if all of them are numbers. */

@@ -39,7 +39,7 @@ void out_rows(struct json_object *rows, const struct out_column *columns);
  */
 int out_event(struct json_object *row);
 
-/* To standard error, with the program's name in front. */
+/* One line to standard error, with the program's name in front. */
 void out_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Members of a row. */
