@@ -171,7 +171,7 @@ net_transfer() {
 	[ "$direction" = receive ] || queue=1
 	before=$(net_sum "$guest" "$n" "$queue" bytes)
 	chains=$(net_sum "$guest" "$n" "$queue" chains)
-	GUEST_TIMEOUT=${GUEST_TIMEOUT:-90} guest_run "$guest" \
+	GUEST_TIMEOUT=${GUEST_TIMEOUT:-$((90 + 8 * mib))} guest_run "$guest" \
 		"stream $direction $address $NET_PORT $mib $RANDOM" || return
 	after=$(net_sum "$guest" "$n" "$queue" bytes)
 	chains=$(($(net_sum "$guest" "$n" "$queue" chains) - chains))
