@@ -4,6 +4,7 @@
  * the sum is: certain counts add up to certain counts, and what is missing from
  * the rows of any table ends up in the sum's "other".
  */
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
@@ -65,7 +66,11 @@ static void khx_exits_rows_fold(struct khx_exits_rows *rows)
 	rows->nr = to - rows->row + 1;
 }
 
-/* After the last table was added: one row a key, most frequent first. */
+/*
+ * After the last table was added: one row a key, most frequent first. Should a
+ * copy not have held together (see khx_exits_vcpu_copy()), no others are better
+ * than less than none.
+ */
 void khx_exits_rows_finish(struct khx_exits_rows *rows)
 {
 	u32 i;
@@ -81,4 +86,6 @@ void khx_exits_rows_finish(struct khx_exits_rows *rows)
 		rows->sure += khx_exits_top_sure(&rows->row[i]);
 		rows->sure_time += rows->row[i].time;
 	}
+	rows->total = max(rows->total, rows->sure);
+	rows->time = max(rows->time, rows->sure_time);
 }
