@@ -35,9 +35,11 @@
  *
  * A record may die before the worker ever saw it; then there is nothing to
  * remove. Module unload takes all records the same way, after the probes are
- * gone. Should the kprobe have been switched off (debugfs ``kprobes/enabled``),
- * a dead vCPU's record stays until the module goes; it is never taken for that
- * of another process.
+ * gone. Should the kprobe have been switched off (debugfs ``kprobes/enabled``,
+ * sysctl ``kernel.ftrace_enabled``), a dead vCPU's record stays until the module
+ * goes; it is never taken for that of another process. What tells processes
+ * apart is the mm, as for KVM itself: several may share one, and run the same
+ * vCPU in turn.
  */
 #include <linux/atomic.h>
 #include <linux/hashtable.h>
@@ -130,6 +132,7 @@ static void khx_exits_vcpu_init(struct khx_exits_vcpu *rec,
 	rec->vcpu = vcpu;
 	rec->task = current;
 	rec->kvm = vcpu->kvm;
+	rec->mm = vcpu->kvm->mm;
 	rec->isa = isa;
 	rec->id = vcpu->vcpu_id;
 	rec->pid = task_tgid_nr(current);
@@ -184,7 +187,7 @@ static bool khx_exits_vcpu_is(const struct khx_exits_vcpu *rec,
 			      const struct kvm_vcpu *vcpu)
 {
 	return rec->kvm == vcpu->kvm && rec->id == vcpu->vcpu_id &&
-	       rec->pid == task_tgid_nr(current);
+	       rec->mm == vcpu->kvm->mm;
 }
 
 /**

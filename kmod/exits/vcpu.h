@@ -15,6 +15,7 @@
 struct dentry;
 struct khx_exits_vm;
 struct kvm_vcpu;
+struct mm_struct;
 
 /* "<pid>-<fd>", as KVM names the VM's directory in its own debugfs. */
 #define KHX_EXITS_NAME_MAX	32
@@ -43,9 +44,10 @@ enum khx_exits_attention {
  *
  * Constant once the record can be found:
  * @kvm: which VM; compared, never followed
+ * @mm: whose VM, as KVM sees it; compared, never followed
  * @isa: enum khx_exits_isa
  * @id: the number KVM gave the vCPU
- * @pid: process that created the VM
+ * @pid: process in which the vCPU exited first
  * @name: name of the VM's directory
  *
  * Guarded by khx_exits_vcpu_lock:
@@ -78,6 +80,7 @@ struct khx_exits_vcpu {
 	u32 resets;
 
 	const struct kvm *kvm;
+	const struct mm_struct *mm;
 	u32 isa;
 	u32 id;
 	pid_t pid;

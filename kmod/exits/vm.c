@@ -32,12 +32,13 @@ DEFINE_MUTEX(khx_exits_vm_lock);
 LIST_HEAD(khx_exits_vms);
 u32 khx_exits_vm_changes = 1;
 
-static struct khx_exits_vm *khx_exits_vm_find(const struct kvm *kvm)
+/* Whose end was missed may have left its address to another one. */
+static struct khx_exits_vm *khx_exits_vm_find(const struct khx_exits_vcpu *rec)
 {
 	struct khx_exits_vm *vm;
 
 	list_for_each_entry(vm, &khx_exits_vms, node)
-		if (vm->kvm == kvm)
+		if (vm->kvm == rec->kvm && vm->mm == rec->mm)
 			return vm;
 	return NULL;
 }
@@ -63,6 +64,7 @@ static struct khx_exits_vm *khx_exits_vm_create(const struct khx_exits_vcpu *rec
 		return NULL;
 	INIT_LIST_HEAD(&vm->vcpus);
 	vm->kvm = rec->kvm;
+	vm->mm = rec->mm;
 	vm->pid = rec->pid;
 	khx_exits_vm_set_name(vm, rec);
 	khx_exits_debugfs_add_vm(vm);
@@ -74,7 +76,7 @@ static struct khx_exits_vm *khx_exits_vm_create(const struct khx_exits_vcpu *rec
 /* Without memory for its VM a record goes on counting, but nobody sees it. */
 static void khx_exits_vm_add(struct khx_exits_vcpu *rec)
 {
-	struct khx_exits_vm *vm = khx_exits_vm_find(rec->kvm);
+	struct khx_exits_vm *vm = khx_exits_vm_find(rec);
 
 	lockdep_assert_held(&khx_exits_vm_lock);
 	if (!vm)

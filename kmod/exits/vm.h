@@ -13,6 +13,7 @@
 struct dentry;
 struct khx_exits_rows;
 struct kvm;
+struct mm_struct;
 
 /**
  * struct khx_exits_vm - a VM; all fields guarded by khx_exits_vm_lock
@@ -20,7 +21,8 @@ struct kvm;
  * @vcpus: its records, by @in_vm, in the order of their first exits
  * @nr_vcpus: how many
  * @kvm: which VM; compared, never followed
- * @pid: the process it belongs to (constant)
+ * @mm: whose; compared, never followed
+ * @pid: the process in which it exited first (constant)
  * @name: of its directory (constant)
  * @dir: its directory in debugfs
  */
@@ -29,6 +31,7 @@ struct khx_exits_vm {
 	struct list_head vcpus;
 	unsigned int nr_vcpus;
 	const struct kvm *kvm;
+	const struct mm_struct *mm;
 	pid_t pid;
 	char name[KHX_EXITS_NAME_MAX];
 	struct dentry *dir;
