@@ -76,7 +76,18 @@ static u64 khx_exits_vcpu_stamp;
 
 /* Exits that could not be counted because there was no memory for a record. */
 static atomic64_t khx_exits_vcpu_missed_exits;
-static unsigned long khx_exits_vcpu_retry = INITIAL_JIFFIES - 1;
+
+/*
+ * Memory pressure must not turn every exit into a failing allocation: the vCPU
+ * that got no record on this CPU is refused until the next tick. Others are not:
+ * theirs may be another memory cgroup.
+ */
+struct khx_exits_refusal {
+	const struct kvm_vcpu *vcpu;
+	unsigned long tick;
+};
+
+static DEFINE_PER_CPU(struct khx_exits_refusal, khx_exits_vcpu_refusal);
 
 u64 khx_exits_vcpu_missed(void)
 {
@@ -105,19 +116,19 @@ struct khx_exits_vcpu *khx_exits_vcpu_find_running(void)
 	return vcpu ? khx_exits_vcpu_find(vcpu) : NULL;
 }
 
-/*
- * Memory pressure must not turn every exit into a failing allocation, so after
- * a failure the next attempt waits for the next tick.
- */
-static struct khx_exits_vcpu *khx_exits_vcpu_alloc(void)
+static struct khx_exits_vcpu *
+khx_exits_vcpu_alloc(const struct kvm_vcpu *vcpu)
 {
-	struct khx_exits_vcpu *rec;
+	struct khx_exits_refusal *last = this_cpu_ptr(&khx_exits_vcpu_refusal);
+	struct khx_exits_vcpu *rec = NULL;
 
-	if (time_before_eq(jiffies, READ_ONCE(khx_exits_vcpu_retry)))
+	if (last->vcpu == vcpu && !time_after(jiffies, last->tick))
 		return NULL;
-	rec = kmalloc(sizeof(*rec), GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
+	if (khx_exits_source_check())
+		rec = kmalloc(sizeof(*rec),
+			      GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
 	if (!rec)
-		WRITE_ONCE(khx_exits_vcpu_retry, jiffies);
+		*last = (struct khx_exits_refusal) { vcpu, jiffies };
 	return rec;
 }
 
@@ -145,11 +156,9 @@ static void khx_exits_vcpu_init(struct khx_exits_vcpu *rec,
 static struct khx_exits_vcpu *khx_exits_vcpu_create(struct kvm_vcpu *vcpu,
 						    u32 isa)
 {
-	struct khx_exits_vcpu *rec = NULL;
+	struct khx_exits_vcpu *rec = khx_exits_vcpu_alloc(vcpu);
 	unsigned long flags;
 
-	if (khx_exits_source_check())
-		rec = khx_exits_vcpu_alloc();
 	if (!rec) {
 		atomic64_inc(&khx_exits_vcpu_missed_exits);
 		return NULL;
