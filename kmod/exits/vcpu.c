@@ -302,16 +302,18 @@ void khx_exits_vcpu_forget_exits(void)
 {
 	struct khx_exits_vcpu *rec;
 	unsigned long flags;
-	int bucket;
+	unsigned int i;
 
-	raw_spin_lock_irqsave(&khx_exits_vcpu_lock, flags);
-	hash_for_each(khx_exits_by_vcpu, bucket, rec, by_vcpu) {
-		rec->exit_clock = 0;
-		rec->row = NULL;
-		rec->mmio_read = false;
-		rec->unseen = true;
+	for (i = 0; i < HASH_SIZE(khx_exits_by_vcpu); i++) {
+		raw_spin_lock_irqsave(&khx_exits_vcpu_lock, flags);
+		hlist_for_each_entry(rec, &khx_exits_by_vcpu[i], by_vcpu) {
+			rec->exit_clock = 0;
+			rec->row = NULL;
+			rec->mmio_read = false;
+			rec->unseen = true;
+		}
+		raw_spin_unlock_irqrestore(&khx_exits_vcpu_lock, flags);
 	}
-	raw_spin_unlock_irqrestore(&khx_exits_vcpu_lock, flags);
 }
 
 /**
