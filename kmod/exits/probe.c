@@ -48,6 +48,10 @@ static noinline void khx_exits_probe_detail(struct khx_exits_vcpu *rec,
 	enum khx_exits_table table;
 	u64 key;
 
+	if (kind == KHX_EXITS_KIND_OTHER)
+		kind = khx_exits_reason_kind(khx_exits_reason_basic(info->reason,
+								    rec->isa),
+					     rec->isa);
 	switch (kind) {
 	case KHX_EXITS_KIND_NPF:
 		fault = khx_exits_fault_npf(info->info1);

@@ -27,6 +27,7 @@ enum khx_exits_kind {
 	KHX_EXITS_KIND_SVM_REGISTER,
 	KHX_EXITS_KIND_VMX_CR,
 	KHX_EXITS_KIND_VMX_DR,
+	KHX_EXITS_KIND_OTHER,	/* of reasons that share a slot: to be asked */
 };
 
 /* Slot map: 240 direct codes, then SVM's 0x400 block, then all the rest. */

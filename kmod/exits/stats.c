@@ -11,6 +11,7 @@ void khx_exits_stats_init(struct khx_exits_stats *stats)
 	stats->nr_slots = KHX_EXITS_SLOT_FIRST;
 	stats->slot[KHX_EXITS_SLOT_OTHER].min = U64_MAX;
 	stats->slot[KHX_EXITS_SLOT_OTHER].reason = KHX_EXITS_REASON_OTHER;
+	stats->slot[KHX_EXITS_SLOT_OTHER].kind = KHX_EXITS_KIND_OTHER;
 }
 
 static struct khx_exits_slot *

@@ -73,6 +73,8 @@
  *		NAME			string, a reason
  *		RATE			u64, more exits than that in a second
  *	EEXIST if the reason is being watched, ENOSPC after KHX_EXITS_THRESHOLDS_MAX.
+ *	Of a vCPU with more than 34 different reasons, those that came last are
+ *	counted, and watched, as OTHER.
  *
  * KHX_EXITS_CMD_THRESHOLD_DEL
  *	Do, needs CAP_SYS_ADMIN. Takes NAME; ENOENT if it is not being watched.
