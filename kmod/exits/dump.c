@@ -318,13 +318,24 @@ static int khx_exits_dump(struct sk_buff *skb, struct netlink_callback *cb,
 	return skb->len ? skb->len : ret;
 }
 
+/* When and how often somebody else's guest is busy: as perf_event_open() has it. */
+static bool khx_exits_dump_allowed(const struct netlink_callback *cb)
+{
+	return netlink_capable(cb->skb, CAP_PERFMON) ||
+	       netlink_capable(cb->skb, CAP_SYS_ADMIN);
+}
+
 int khx_exits_dump_vcpus(struct sk_buff *skb, struct netlink_callback *cb)
 {
+	if (!khx_exits_dump_allowed(cb))
+		return -EPERM;
 	return khx_exits_dump(skb, cb, &khx_exits_vcpu_dump);
 }
 
 int khx_exits_dump_reasons(struct sk_buff *skb, struct netlink_callback *cb)
 {
+	if (!khx_exits_dump_allowed(cb))
+		return -EPERM;
 	return khx_exits_dump(skb, cb, &khx_exits_reason_dump);
 }
 

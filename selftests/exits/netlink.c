@@ -60,12 +60,12 @@ static const struct request requests[] = {
 	  { TEXT(KHX_EXITS_A_VM, NAME_48) }, -EINVAL },
 	{ "reset, name without end", KHX_EXITS_CMD_RESET, false, true,
 	  { { KHX_EXITS_A_VM, 3, 0, "1-1" } }, -EINVAL },
-	{ "vCPUs", KHX_EXITS_CMD_VCPU_GET, true, false, { }, 0 },
-	{ "vCPUs of no VM", KHX_EXITS_CMD_VCPU_GET, true, false,
+	{ "vCPUs", KHX_EXITS_CMD_VCPU_GET, true, true, { }, 0 },
+	{ "vCPUs of no VM", KHX_EXITS_CMD_VCPU_GET, true, true,
 	  { TEXT(KHX_EXITS_A_VM, "1-1") }, 0 },
 	{ "vCPUs, not as a dump", KHX_EXITS_CMD_VCPU_GET, false, false, { },
 	  -EOPNOTSUPP },
-	{ "reasons", KHX_EXITS_CMD_REASON_GET, true, false, { }, 0 },
+	{ "reasons", KHX_EXITS_CMD_REASON_GET, true, true, { }, 0 },
 	{ "reasons by pid", KHX_EXITS_CMD_REASON_GET, true, false,
 	  { U32(KHX_EXITS_A_PID, 1) }, -EINVAL },
 	{ "tables", KHX_EXITS_CMD_TABLE_GET, true, true, { }, 0 },
@@ -112,7 +112,7 @@ static void test_nobody(void)
 	if (!pid)
 		_exit(nobody_requests());
 	waitpid(pid, &status, 0);
-	tap_is(status, 0, "others change nothing and see no tables");
+	tap_is(status, 0, "others change nothing and see no figures");
 }
 
 static int set_filter(struct ctl *ctl, const uint32_t *pids, int nr)

@@ -5,7 +5,12 @@
  *
  * Numbers are unsigned and in native byte order; times are in nanoseconds, from
  * a VM exit to the next entry, userspace and sleep included. A VM is named
- * "<pid>-<fd>", as in KVM's own debugfs.
+ * "<pid>-<fd>", as in KVM's own debugfs. That pid is of the thread that created
+ * the VM; the attribute PID is of the process in which a vCPU exited first.
+ *
+ * When somebody else's guest is busy is not for everybody to know: reasons need
+ * CAP_PERFMON (or CAP_SYS_ADMIN), as perf does; what guests access, and all
+ * changes, CAP_SYS_ADMIN.
  *
  * KHX_EXITS_CMD_STATUS_GET
  *	Do. Anyone. Replies with
@@ -29,7 +34,7 @@
  *		VM		string	ENOENT if there is no such VM
  *
  * KHX_EXITS_CMD_VCPU_GET
- *	Dump. Anyone. One message for each vCPU:
+ *	Dump, needs CAP_PERFMON. One message for each vCPU:
  *		VM PID VCPU		string, u32, u32
  *		ISA			string, "vmx" or "svm"
  *		COUNT TIME		u64, of all reasons together
@@ -40,7 +45,7 @@
  *			NAME COUNT	string, u64
  *
  * KHX_EXITS_CMD_REASON_GET
- *	Dump. Anyone. One message for each reason of each vCPU:
+ *	Dump, needs CAP_PERFMON. One message for each reason of each vCPU:
  *		VM PID VCPU
  *		NAME			string, the kernel's name of the reason, after
  *					"L2:" for an exit from a guest's guest
