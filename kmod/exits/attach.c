@@ -154,21 +154,6 @@ static int khx_exits_attach_watch(void)
 	return ret;
 }
 
-/* The probes' tracepoints are set: use them. */
-static void khx_exits_attach(struct module *kvm)
-{
-	lockdep_assert_held(&khx_exits_attach_lock);
-	khx_exits_kvm = kvm;
-	if (!khx_exits_attach_check() || khx_exits_source_init(kvm) ||
-	    khx_exits_attach_watch())
-		return;
-	if (khx_exits_enabled && khx_exits_attach_start()) {
-		unregister_kprobe(&khx_exits_destroy_probe);
-		return;
-	}
-	khx_exits_attached = true;
-}
-
 /* Undoes khx_exits_attach(). KVM is going or we are. */
 static void khx_exits_detach(void)
 {
@@ -181,6 +166,20 @@ static void khx_exits_detach(void)
 	khx_exits_attached = false;
 	khx_exits_source = NULL;
 	khx_exits_kvm = NULL;
+}
+
+/* The probes' tracepoints are set: use them. */
+static void khx_exits_attach(struct module *kvm)
+{
+	lockdep_assert_held(&khx_exits_attach_lock);
+	khx_exits_kvm = kvm;
+	if (!khx_exits_attach_check() || khx_exits_source_init(kvm) ||
+	    khx_exits_attach_watch())
+		return;
+	khx_exits_attached = true;
+	/* Some probes may have been called before one could not be registered. */
+	if (khx_exits_enabled && khx_exits_attach_start())
+		khx_exits_detach();
 }
 
 static void khx_exits_attach_offer(struct tracepoint *tp)
