@@ -11,17 +11,18 @@
  * exit, because kvm_amd or kvm_intel can be reloaded while kvm.ko stays: an
  * address kept from before would be that of freed memory.
  *
- * With KVM built into the kernel there is no such symbol table, but neither is
- * there anything that could be reloaded: a kprobe that is registered and removed
- * at once tells the address of the vendor's function.
+ * With KVM built into the kernel there is no such symbol table, but if its vendor's
+ * part is built in, too, neither is there anything that could be reloaded: a
+ * kprobe that is registered and removed at once tells the address of the vendor's
+ * function. KVM built in with kvm_amd or kvm_intel as a module is refused.
  *
  * The same symbol table has the address of kvm_get_running_vcpu(), for events
  * that do not say which vCPU they are about. It is exported, but using it as
  * such would make the module depend on KVM.
  *
- * The pointer to get_exit_info() is called only if it is the entry of a function named
- * ``*_get_exit_info``; anything else means that the kernel is laid out in a way
- * this module does not know, and then it counts nothing.
+ * The pointer to get_exit_info() is called only if it is the entry of a function
+ * named ``*_get_exit_info``; anything else means that the kernel is laid out in a
+ * way this module does not know, and then it counts nothing.
  */
 #include <linux/elf.h>
 #include <linux/kallsyms.h>
@@ -94,6 +95,10 @@ static khx_exits_get_info_t *khx_exits_source_find_builtin(void)
 	};
 	int i = boot_cpu_has(X86_FEATURE_SVM);
 
+	if (i ? IS_MODULE(CONFIG_KVM_AMD) : IS_MODULE(CONFIG_KVM_INTEL)) {
+		pr_err("KVM is built in, but its vendor's part is a module\n");
+		return NULL;
+	}
 	khx_exits_source_builtin = khx_exits_source_function(names[i]);
 	return khx_exits_source_builtin ? &khx_exits_source_builtin : NULL;
 }
