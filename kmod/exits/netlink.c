@@ -125,18 +125,20 @@ static int khx_exits_parse_filter(const struct nlattr *pids,
 	return 0;
 }
 
-static int khx_exits_set_filter(const struct nlattr *pids,
-				struct netlink_ext_ack *extack)
+/* All of it or nothing: what can fail comes before the filter is set. */
+static int khx_exits_status_apply(const struct nlattr *enabled,
+				  const struct nlattr *pids,
+				  struct khx_exits_filter *filter,
+				  struct netlink_ext_ack *extack)
 {
-	struct khx_exits_filter *filter = kzalloc(sizeof(*filter), GFP_KERNEL);
-	int ret;
+	int ret = 0;
 
-	if (!filter)
-		return -ENOMEM;
-	ret = khx_exits_parse_filter(pids, filter, extack);
-	if (!ret)
+	if (pids)
+		ret = khx_exits_parse_filter(pids, filter, extack);
+	if (!ret && enabled)
+		ret = khx_exits_attach_enable(nla_get_u8(enabled));
+	if (!ret && pids)
 		khx_exits_filter_set(filter);
-	kfree(filter);
 	return ret;
 }
 
@@ -145,6 +147,7 @@ static int khx_exits_status_set(struct sk_buff *skb, struct genl_info *info)
 	const struct nlattr *enabled = info->attrs[KHX_EXITS_A_ENABLED];
 	const struct nlattr *pids = info->attrs[KHX_EXITS_A_PIDS];
 	int ret = khx_exits_netlink_check(skb, info);
+	struct khx_exits_filter *filter;
 
 	if (ret)
 		return ret;
@@ -153,10 +156,11 @@ static int khx_exits_status_set(struct sk_buff *skb, struct genl_info *info)
 			       "neither ENABLED nor PIDS is given");
 		return -EINVAL;
 	}
-	if (pids)
-		ret = khx_exits_set_filter(pids, info->extack);
-	if (!ret && enabled)
-		ret = khx_exits_attach_enable(nla_get_u8(enabled));
+	filter = kzalloc(sizeof(*filter), GFP_KERNEL);
+	if (!filter)
+		return -ENOMEM;
+	ret = khx_exits_status_apply(enabled, pids, filter, info->extack);
+	kfree(filter);
 	return ret;
 }
 
@@ -307,6 +311,8 @@ struct genl_family khx_exits_netlink_family __ro_after_init = {
 	.resv_start_op	= KHX_EXITS_CMD_STATUS_GET,
 	.mcgrps		= khx_exits_netlink_groups,
 	.n_mcgrps	= ARRAY_SIZE(khx_exits_netlink_groups),
+	/* Some requests wait; what they change has locks of its own. */
+	.parallel_ops	= true,
 };
 
 static struct sk_buff *khx_exits_event_start(u8 cmd, const char *vm, pid_t pid,
