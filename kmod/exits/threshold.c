@@ -132,7 +132,10 @@ static void khx_exits_threshold_sample(struct khx_exits_vcpu *rec,
 		khx_exits_threshold_calm(rec, seen);
 }
 
-/* With @elapsed 0 only notes the counts. */
+/*
+ * With @elapsed 0 only notes the counts. Without memory to look at them, the next
+ * look covers the time since the last one.
+ */
 static void khx_exits_threshold_sample_all(unsigned long elapsed)
 {
 	struct khx_exits_stats *stats = kmalloc(sizeof(*stats), GFP_KERNEL);
@@ -145,6 +148,7 @@ static void khx_exits_threshold_sample_all(unsigned long elapsed)
 	list_for_each_entry(vm, &khx_exits_vms, node)
 		list_for_each_entry(rec, &vm->vcpus, in_vm)
 			khx_exits_threshold_sample(rec, stats, elapsed);
+	khx_exits_threshold_last = jiffies;
 	kfree(stats);
 }
 
@@ -165,7 +169,6 @@ static void khx_exits_threshold_work(struct work_struct *work)
 		khx_exits_threshold_sample_all(max(jiffies -
 						   khx_exits_threshold_last,
 						   1UL));
-		khx_exits_threshold_last = jiffies;
 		schedule_delayed_work(&khx_exits_threshold_worker, HZ);
 	}
 	mutex_unlock(&khx_exits_vm_lock);
@@ -197,8 +200,8 @@ int khx_exits_threshold_add(const char *name, u64 rate)
 		goto out;
 	}
 	if (!khx_exits_threshold_any()) {
-		khx_exits_threshold_sample_all(0);
 		khx_exits_threshold_last = jiffies;
+		khx_exits_threshold_sample_all(0);
 		schedule_delayed_work(&khx_exits_threshold_worker, HZ);
 	}
 	strscpy(t->name, name, sizeof(t->name));
