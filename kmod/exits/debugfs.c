@@ -17,7 +17,7 @@
 #include "vcpu.h"
 #include "vm.h"
 
-#define KHX_EXITS_DEBUGFS_TOP	"khx"	/* shared with other khx modules */
+#define KHX_EXITS_DEBUGFS_TOP	"khx"	/* no other module of khx has files there */
 #define KHX_EXITS_DEBUGFS_DIR	"exits"
 
 static struct dentry *khx_exits_debugfs_top;
@@ -214,25 +214,17 @@ DEFINE_SHOW_ATTRIBUTE(khx_exits_status);
 
 void khx_exits_debugfs_init(void)
 {
-	struct dentry *top = debugfs_lookup(KHX_EXITS_DEBUGFS_TOP, NULL);
 	struct dentry *dir;
 
-	if (IS_ERR_OR_NULL(top))
-		top = debugfs_create_dir(KHX_EXITS_DEBUGFS_TOP, NULL);
-	else
-		dput(top);	/* it stays: we are in it */
-	dir = debugfs_create_dir(KHX_EXITS_DEBUGFS_DIR, top);
+	khx_exits_debugfs_top = debugfs_create_dir(KHX_EXITS_DEBUGFS_TOP, NULL);
+	dir = debugfs_create_dir(KHX_EXITS_DEBUGFS_DIR, khx_exits_debugfs_top);
 	debugfs_create_file("enable", 0600, dir, NULL, &khx_exits_enable_fops);
 	debugfs_create_file("reset", 0200, dir, NULL, &khx_exits_reset_fops);
 	debugfs_create_file("status", 0400, dir, NULL, &khx_exits_status_fops);
-	khx_exits_debugfs_top = top;
 	khx_exits_debugfs_dir = dir;
 }
 
 void khx_exits_debugfs_exit(void)
 {
-	debugfs_remove_recursive(khx_exits_debugfs_dir);
-	if (!IS_ERR_OR_NULL(khx_exits_debugfs_top) &&
-	    simple_empty(khx_exits_debugfs_top))
-		debugfs_remove(khx_exits_debugfs_top);
+	debugfs_remove_recursive(khx_exits_debugfs_top);
 }
