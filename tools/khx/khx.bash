@@ -5,6 +5,10 @@ _khx_devices() {
 	khx dev show 2> /dev/null | awk 'NR > 1 { print $1 }'
 }
 
+_khx_guests() {
+	khx exits show 2> /dev/null | awk '/^[0-9]+-x?[0-9]+ \(/ { print $1 }'
+}
+
 # What may come after the words so far: objects, verbs and settings are those
 # that the tool's own help lists.
 _khx_words() {
@@ -28,6 +32,7 @@ _khx_words() {
 	"link add-tap add-tap") ;;
 	"link add-tap "*) echo queues bridge owner ;;
 	"link del del") ls /sys/class/net ;;
+	"exits show show" | "exits reset reset") _khx_guests ;;
 	*" show show") _khx_devices ;;
 	esac
 }
