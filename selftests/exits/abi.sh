@@ -39,14 +39,18 @@ described() {
 
 # Columns are named by the first line; the tables' first one by the table.
 columns_described() {
-	local file header
-	for file in "$1"/*; do
-		[ -f "$file" ] || continue
-		header=$(head -n 1 "$file" | sed "s/^# ${file##*/} access/# <table> access/")
-		grep -qxF "		$header" $doc && continue
-		echo "${file##*/}: $header"
-		return 1
-	done
+	find "$1" -maxdepth 1 -type f -exec awk '
+	NR == FNR { described[$0]; next }
+	FNR == 1 {
+		table = FILENAME
+		sub(/.*\//, "", table)
+		sub("^# " table " access", "# <table> access")
+		if (("\t\t" $0) in described)
+			next
+		print table ": " $0
+		failed = 1
+	}
+	END { exit failed }' $doc {} +
 }
 
 only_root_reads() {

@@ -4,8 +4,11 @@
  * and the files say so.
  */
 #include <linux/kvm.h>
+#include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -124,6 +127,20 @@ static void test_hlt(struct guest *g)
 	reason_is(g, reason(g, "hlt", "HLT"), 90);
 }
 
+/* As often as wanted, or once more for each time the host cut in. */
+static void count_is(struct guest *g, const char *file, const char *key,
+		     long long wanted, const char *what)
+{
+	long long got = exits_figure(g, file, key, 0);
+	long long cut = exits_figure(g, "exit_reason",
+				     reason(g, "interrupt",
+					    "EXTERNAL_INTERRUPT"), 0);
+
+	tap_ok(got >= wanted && got <= wanted + cut,
+	       "%s: %lld times (%lld exits for the host's interrupts)", what,
+	       got, cut);
+}
+
 /*
  * KVM looks at reads and writes of a CR0 that is not what it gives the processor
  * (SVM: no caching), and at writes that change bits of interest to it (VMX).
@@ -140,6 +157,15 @@ static void test_registers(struct guest *g)
 		       "25 reads of CR0");
 	tap_is(exits_figure(g, "register", "cr0 write", 0), 25,
 	       "25 writes of CR0");
+}
+
+/* After each exit KVM wants to see the next access, which is then repeated. */
+static void test_debug_registers(struct guest *g)
+{
+	fresh(g);
+	guest_do(g, RUN_DR3, 15, (struct kvm_regs) {});
+	count_is(g, "register", "dr3 read", 15, "DR3 is read");
+	count_is(g, "register", "dr3 write", 15, "DR3 is written");
 }
 
 static void test_faults(struct guest *g)
@@ -196,13 +222,7 @@ static void interrupt(struct guest *g, unsigned int times)
  */
 static void injected(struct guest *g, long long wanted, const char *what)
 {
-	long long got = exits_figure(g, "interrupt", "49 reinject", 0);
-	long long cut = exits_figure(g, "exit_reason",
-				     reason(g, "interrupt",
-					    "EXTERNAL_INTERRUPT"), 0);
-
-	tap_ok(got >= wanted && got <= wanted + cut,
-	       "%s: %lld times (%lld exits for the host's)", what, got, cut);
+	count_is(g, "interrupt", "49 reinject", wanted, what);
 }
 
 static void test_interrupts(struct guest *g)
@@ -239,6 +259,34 @@ static void test_two_vcpus(struct guest *g)
 	tap_is(exits_sum(&other, "interrupt", 0), 0,
 	       "and not to the one that its thread ran before");
 	guest_destroy_vcpu(&other);
+}
+
+static int run_ten(void *guest)
+{
+	guest_do(guest, RUN_OUTB, 10, (struct kvm_regs) { .rdx = 0x3f8 });
+	return 0;
+}
+
+/*
+ * Processes that share their memory may run the same vCPU: KVM does not mind, and
+ * it has one record. The other one runs while this one waits.
+ */
+static void test_two_processes(struct guest *g)
+{
+	static unsigned char stack[65536] __attribute__((aligned(16)));
+	int pid, status, failed = 0;
+
+	fresh(g);
+	for (int i = 0; i < 10; i++) {
+		run_ten(g);
+		pid = clone(run_ten, stack + sizeof(stack),
+			    CLONE_VM | CLONE_FILES | CLONE_VFORK | SIGCHLD, g);
+		if (waitpid(pid, &status, 0) != pid || status)
+			failed++;
+	}
+	tap_is(failed, 0, "two processes run a vCPU in turn");
+	tap_is(exits_figure(g, "ioport", "0x3f8/1 out", 0), 200,
+	       "the exits of both are counted");
 }
 
 /*
@@ -294,10 +342,12 @@ static void test_all(struct guest *g)
 	test_mmio(g);
 	test_hlt(g);
 	test_registers(g);
+	test_debug_registers(g);
 	test_faults(g);
 	test_interrupts(g);
 	test_enable(g);
 	test_two_vcpus(g);
+	test_two_processes(g);
 	test_walk();
 }
 
@@ -309,7 +359,7 @@ int main(int argc, char **argv)
 
 	guest_need();
 	guest_create(&g);
-	tap_plan(brief ? 5 : 35);
+	tap_plan(brief ? 5 : 39);
 	test_cpuid(&g);
 	test_reset(&g);
 	if (!brief)

@@ -13,7 +13,7 @@
 #include "tap.h"
 
 extern const unsigned char guest_code[], guest_code_end[];
-extern const unsigned char guest_interrupt[], guest_fault[];
+extern const unsigned char guest_interrupt[], guest_undefined[], guest_fault[];
 extern const uint16_t guest_routines[];
 
 #define PAGE	4096
@@ -63,6 +63,7 @@ static void add_memory(struct guest *g)
 	memcpy(g->ram + GUEST_CODE, guest_code, guest_code_end - guest_code);
 	for (int vector = 0; vector < 256; vector++)
 		set_vector(g, vector, guest_interrupt);
+	set_vector(g, 6, guest_undefined);
 	set_vector(g, 13, guest_fault);
 	region.memory_size = GUEST_RAM;
 	region.userspace_addr = (uintptr_t)g->ram;
@@ -95,7 +96,7 @@ static void add_vcpu(struct guest *g, int id)
 	set_cpuid(g);
 }
 
-void guest_create(struct guest *g)
+static void create_vm(struct guest *g)
 {
 	memset(g, 0, sizeof(*g));
 	g->intel = cpu_is_intel();
@@ -108,8 +109,21 @@ void guest_create(struct guest *g)
 	if (g->intel)
 		ioctl(g->vm, KVM_SET_TSS_ADDR, 0xfffbd000);
 	add_memory(g);
-	add_vcpu(g, 0);
 	snprintf(g->dir, sizeof(g->dir), "%d-%d", getpid(), g->vm);
+}
+
+void guest_create(struct guest *g)
+{
+	create_vm(g);
+	add_vcpu(g, 0);
+}
+
+void guest_create_irqchip(struct guest *g)
+{
+	create_vm(g);
+	if (ioctl(g->vm, KVM_CREATE_IRQCHIP, 0))
+		tap_bail("KVM_CREATE_IRQCHIP: %s", strerror(errno));
+	add_vcpu(g, 0);
 }
 
 void guest_create_vcpu(struct guest *more, const struct guest *g, int id)

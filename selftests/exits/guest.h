@@ -46,15 +46,18 @@ enum routine {
 	RUN_WRITE_PAGES,
 	RUN_EXEC_PAGES,		/* every eighth page */
 	RUN_CR0,		/* reads it, writes it with bits %ecx changed */
+	RUN_DR3,		/* CPUID after a read and after a write of it */
 	RUN_INTERRUPTS,		/* HLT with interrupts on */
+	RUN_HALTS,		/* the same, OUT before each of them and no HLT last */
 	RUN_ALL_PORTS,		/* each port once, port %dx 65536 times */
 	RUN_ALL_MSRS,		/* from %ecx on, each once */
 	RUN_WALK,		/* paging on: a word of every 4 MiB */
 	RUN_SVM,		/* VMRUN of the VMCB at %eax */
-	RUN_SVM_L2,		/* where that starts: %edi times CPUID, HLT */
+	RUN_SVM_L2,		/* where that starts: %edi times CPUID, OUT, HLT */
 	RUN_VMX,		/* VMLAUNCH, see nested.c */
 	RUN_VMX_EXIT,		/* where that ends: VMRESUME, %edi times */
 	RUN_VMX_L2,		/* where that starts: CPUID */
+	RUN_MANY_REASONS,	/* one exit each for many, then OUT to port 0x81 */
 	RUN_FOREVER,		/* CPUID and OUT without end */
 };
 
@@ -62,6 +65,8 @@ enum routine {
 void guest_need(void);
 
 void guest_create(struct guest *g);
+/* With KVM's own interrupt controllers, so that halts are KVM's, too. */
+void guest_create_irqchip(struct guest *g);
 /* One more vCPU of the same VM, which @g goes on owning. */
 void guest_create_vcpu(struct guest *more, const struct guest *g, int id);
 void guest_destroy_vcpu(struct guest *more);

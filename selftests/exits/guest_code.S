@@ -106,6 +106,17 @@ cr0_loop:
 	jnz	cr0_loop
 	hlt
 
+dr3_loop:
+	mov	%dr3, %edi
+	xor	%eax, %eax
+	cpuid
+	mov	%edi, %dr3
+	xor	%eax, %eax
+	cpuid
+	dec	%esi
+	jnz	dr3_loop
+	hlt
+
 interrupts_loop:
 	sti
 	hlt
@@ -113,6 +124,15 @@ interrupts_loop:
 	jnz	interrupts_loop
 	cli
 	hlt
+
+halts_loop:
+	sti
+	out	%al, $0x80
+	hlt
+	cli
+	dec	%esi
+	jnz	halts_loop
+	out	%al, $0x80
 
 all_ports_loop:
 	mov	%dx, %bx
@@ -152,6 +172,7 @@ svm_l2_loop:
 	cpuid
 	dec	%esi
 	jnz	1b
+	out	%al, $0x80
 	hlt
 
 	.code32
@@ -178,13 +199,40 @@ vmx_l2_loop:
 	hlt
 
 	.code16
+many_reasons:			/* #GP and #UD skip the instruction */
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
+	mov	%dr\n, %edi
+	xor	%eax, %eax
+	cpuid			/* KVM wants to see the next access */
+	mov	%edi, %dr\n
+	xor	%eax, %eax
+	cpuid
+	.endr
+	mov	%cr4, %eax
+	mov	%eax, %cr4
+	invd
+	wbinvd
+	rdpmc
+	monitor
+	mwait
+1:	out	%al, $0x81
+	dec	%esi
+	jnz	1b
+	hlt
+
 forever_loop:
 	cpuid
 	out	%al, $0x80
 	jmp	forever_loop
 
-	.globl	guest_interrupt, guest_fault
+	.globl	guest_interrupt, guest_undefined, guest_fault
 guest_interrupt:
+	iret
+guest_undefined:		/* #UD: behind the three-byte instruction */
+	push	%bp
+	mov	%sp, %bp
+	addw	$3, 2(%bp)
+	pop	%bp
 	iret
 guest_fault:			/* #GP: behind the two-byte instruction */
 	push	%bp
@@ -202,11 +250,12 @@ guest_routines:
 	.short	mmio_read_loop - guest_code, mmio_write_loop - guest_code
 	.short	hlt_loop - guest_code, read_pages_loop - guest_code
 	.short	write_pages_loop - guest_code, exec_pages_loop - guest_code
-	.short	cr0_loop - guest_code, interrupts_loop - guest_code
+	.short	cr0_loop - guest_code, dr3_loop - guest_code
+	.short	interrupts_loop - guest_code, halts_loop - guest_code
 	.short	all_ports_loop - guest_code, all_msrs_loop - guest_code
 	.short	walk_loop - guest_code, svm_loop - guest_code
 	.short	svm_l2_loop - guest_code, vmx_loop - guest_code
 	.short	vmx_exit_loop - guest_code, vmx_l2_loop - guest_code
-	.short	forever_loop - guest_code
+	.short	many_reasons - guest_code, forever_loop - guest_code
 
 	.section .note.GNU-stack, "", @progbits
