@@ -102,15 +102,16 @@ static bool khx_exits_attach_check(void)
 
 static void khx_exits_attach_stop(void)
 {
-	unsigned int i;
+	unsigned int i = khx_exits_nr_probes;
 
 	lockdep_assert_held(&khx_exits_attach_lock);
-	for (i = 0; i < khx_exits_nr_probes; i++) {
+	while (i--) {
 		struct khx_exits_probe *probe = &khx_exits_probes[i];
 
-		if (probe->registered)
-			tracepoint_probe_unregister(probe->tp, probe->fn, NULL);
-		probe->registered = false;
+		if (!probe->registered)
+			continue;
+		WRITE_ONCE(probe->registered, false);
+		tracepoint_probe_unregister(probe->tp, probe->fn, NULL);
 	}
 	tracepoint_synchronize_unregister();
 }
@@ -134,7 +135,7 @@ static int khx_exits_attach_start(void)
 			khx_exits_attach_stop();
 			return ret;
 		}
-		probe->registered = true;
+		WRITE_ONCE(probe->registered, true);
 	}
 	return 0;
 }

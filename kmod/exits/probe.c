@@ -129,7 +129,8 @@ static void khx_exits_probe_entry(void *data, struct kvm_vcpu *vcpu,
 		return;
 	}
 	rec->row = NULL;
-	if (!rec->unseen && !READ_ONCE(rec->attention))
+	if (!rec->unseen && !READ_ONCE(rec->attention) &&
+	    READ_ONCE(khx_exits_probes[KHX_EXITS_PROBE_EXIT].registered))
 		rec->stats.reentries++;
 	rec->unseen = false;
 }
@@ -216,8 +217,8 @@ static void khx_exits_probe_wakeup(void *data, u64 ns, bool waited, bool valid)
 }
 
 struct khx_exits_probe khx_exits_probes[] = {
-	{ "kvm_exit",		khx_exits_probe_exit,		2, 2, true },
-	{ "kvm_entry",		khx_exits_probe_entry,		1, 2, true },
+	[KHX_EXITS_PROBE_ENTRY]	= { "kvm_entry", khx_exits_probe_entry, 1, 2, true },
+	[KHX_EXITS_PROBE_EXIT]	= { "kvm_exit", khx_exits_probe_exit, 2, 2, true },
 	{ "kvm_mmio",		khx_exits_probe_mmio,		4, 4 },
 	{ "kvm_fast_mmio",	khx_exits_probe_fast_mmio,	1, 1 },
 	{ "kvm_inj_virq",	khx_exits_probe_inject,		3, 3 },

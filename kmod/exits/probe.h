@@ -7,6 +7,15 @@
 
 struct tracepoint;
 
+/*
+ * Entries are seen before exits are, and as long, so that every exit that is seen
+ * is timed. Those without an exit mean something only while exits are seen.
+ */
+enum {
+	KHX_EXITS_PROBE_ENTRY,
+	KHX_EXITS_PROBE_EXIT,
+};
+
 /**
  * struct khx_exits_probe - a tracepoint we know and what is called there
  * @name: of the tracepoint
@@ -17,7 +26,8 @@ struct tracepoint;
  * @tp: the tracepoint, while KVM is there
  * @registered: @fn is being called
  *
- * @tp and @registered are guarded by the lock of attach.c.
+ * @tp and @registered are guarded by the lock of attach.c; probes read whether
+ * that of exits is @registered.
  */
 struct khx_exits_probe {
 	const char *name;
