@@ -174,9 +174,9 @@ static void khx_blk_queue_done_work(struct khx_work *work)
 }
 
 /*
- * The same without a worker. The mm is there as long as something is in
- * flight: the device lets go of it after it has stopped all queues. Whoever
- * queued us may have been so late that nothing is, and then it is not.
+ * The same without a worker. Whoever queued us may be so late that all is done;
+ * but what is on the list stays in flight as long as we have the mutex, and
+ * the device does not let go of its mm before nothing is.
  */
 static void khx_blk_queue_orphan_work(struct work_struct *work)
 {
@@ -184,12 +184,14 @@ static void khx_blk_queue_orphan_work(struct work_struct *work)
 						   orphan_work);
 	struct mm_struct *mm;
 
-	if (llist_empty(&queue->done))
-		return;
-	mm = queue->vq.dev->mm;
-	kthread_use_mm(mm);
-	khx_blk_queue_done_work(&queue->done_work);
-	kthread_unuse_mm(mm);
+	mutex_lock(&queue->vq.mutex);
+	if (!llist_empty(&queue->done)) {
+		mm = queue->vq.dev->mm;
+		kthread_use_mm(mm);
+		khx_blk_queue_reap(queue);
+		kthread_unuse_mm(mm);
+	}
+	mutex_unlock(&queue->vq.mutex);
 }
 
 /**
