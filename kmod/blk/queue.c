@@ -91,7 +91,8 @@ void khx_blk_queue_retire(struct khx_blk_queue *queue,
 	lockdep_assert_held(&queue->vq.mutex);
 	khx_blk_pool_put(queue->pool, req);
 	WRITE_ONCE(queue->in_flight, queue->in_flight - 1);
-	if (!queue->in_flight)
+	/* At depth 1 that is each time, and hardly ever does anybody wait. */
+	if (!queue->in_flight && wq_has_sleeper(&queue->drained))
 		wake_up_all(&queue->drained);
 }
 
@@ -227,10 +228,13 @@ static bool khx_blk_queue_start_batch(struct khx_blk_queue *queue,
 	queue->now_ns = ktime_get_ns();
 	queue->sectors = khx_blk_config_sectors(queue->blk);
 
-	blk_start_plug(&plug);
+	/* What comes alone has nothing to wait for. */
+	if (n > 1)
+		blk_start_plug(&plug);
 	for (i = 0; i < n && !ret; i++)
 		ret = khx_blk_request_start(queue, &queue->fetched[i]);
-	blk_finish_plug(&plug);
+	if (n > 1)
+		blk_finish_plug(&plug);
 
 	khx_blk_queue_flush(queue);
 	if (!ret)
