@@ -310,6 +310,18 @@ int khx_blk_request_start(struct khx_blk_queue *queue,
 	return 0;
 }
 
+/* The next window, unless the disk has become smaller since the last. */
+static int khx_blk_request_next(struct khx_blk_request *req)
+{
+	u64 end = (req->pos + req->len + req->left) >> SECTOR_SHIFT;
+	int ret;
+
+	if (end > khx_blk_config_sectors(req->queue->blk))
+		return -EIO;
+	ret = khx_blk_window_fill(req);
+	return ret ?: khx_blk_request_submit(req);
+}
+
 /**
  * khx_blk_request_step - go on with a request that the backend has completed
  * @req: request
@@ -321,10 +333,8 @@ void khx_blk_request_step(struct khx_blk_request *req)
 	lockdep_assert_held(&req->queue->vq.mutex);
 	ret = khx_blk_window_release(req);
 	ret = req->error ?: ret;
-	if (!ret && req->left) {
-		ret = khx_blk_window_fill(req);
-		ret = ret ?: khx_blk_request_submit(req);
-	}
+	if (!ret && req->left)
+		ret = khx_blk_request_next(req);
 	if (ret != -EIOCBQUEUED)
 		khx_blk_request_finish(req, ret);
 }
