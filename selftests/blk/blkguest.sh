@@ -5,6 +5,7 @@
 # shellcheck shell=bash disable=SC2154
 
 BLK_GUEST_MIB=256
+BLK_GUEST_HOST=1	# they can run programs of the test host
 blk_disks=()		# arguments for khx-vhost-user
 disks=()		# and for QEMU
 blk_daemon=
@@ -18,11 +19,11 @@ blk_guest_set_up() {
 	trap 'guest_cleanup; blk_cleanup' EXIT
 }
 
-# The memory is shared with the back end; fio is the test host's.
+# The memory is shared with the back end.
 blk_guest_start() {
 	local name=$1
 	shift
-	GUEST_MEM=$BLK_GUEST_MIB GUEST_HOST=1 GUEST_MACHINE=q35,memory-backend=mem \
+	GUEST_MEM=$BLK_GUEST_MIB GUEST_HOST=$BLK_GUEST_HOST GUEST_MACHINE=q35,memory-backend=mem \
 		guest_start "$name" "${disks[@]}" \
 		-object "memory-backend-memfd,id=mem,size=${BLK_GUEST_MIB}M,share=on" "$@"
 }
