@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # What was flushed is there after khx-vhost-user or its front end was killed at
-# a random moment, 52 times in all.
+# a random moment, 16 times in all, or 200 times (KHX_LONG=1).
 
 . "$(dirname "$0")/../lib/tap.sh"
 . "$(dirname "$0")/lib.sh"
@@ -9,7 +9,7 @@ blk_need
 PATH=$PATH:${KHX_TOP:-../..}/build/tools
 tap_need khx-vhost-user
 
-rounds=${KHX_CRASHES:-13}
+rounds=${KHX_CRASHES:-$([ -n "${KHX_LONG:-}" ] && echo 50 || echo 4)}
 tap_plan 4
 blk_null_blk nullb-late irqmode=2 completion_nsec=500000 ||
 	tap_bail "no null_blk"
