@@ -9,7 +9,9 @@
 # floor is the device read by io_submit(). The disk is null_blk without data.
 #
 #	COUNT=5000	requests of one round
-#	PROFILE=1	the functions that the instructions are spent in
+#	DEPTHS="1 32"	requests in flight
+#	PROFILE=1	the functions that the instructions are spent in, in percent:
+#			with those that they call, and without
 
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,6 +19,7 @@ top=$(cd "$here/../.." && pwd)
 out=${KHX_BUILD:-$top/build}/bench
 # The test host gets only variables of that name.
 export KHX_COUNT=${COUNT:-${KHX_COUNT:-5000}}
+export KHX_DEPTHS=${DEPTHS:-${KHX_DEPTHS:-1 32}}
 export KHX_PROFILE=${PROFILE:-${KHX_PROFILE:-0}}
 lib=$top/selftests/lib
 
@@ -62,10 +65,11 @@ serve_khx() {
 
 measure() {
 	if [ "$KHX_PROFILE" = 1 ]; then
-		perf record -q -a -e cpu-clock -c 5003 -o "$work/perf.data" \
+		# What runs with interrupts off counts where they come on again.
+		perf record -q -a -g -e cpu-clock -c 5003 -o "$work/perf.data" \
 			blkload -n "$KHX_COUNT" "$@" > /dev/null
-		perf report -i "$work/perf.data" --stdio --no-children -s sym \
-			--percent-limit 0.7 2> /dev/null | grep -v '^#' | grep .
+		perf report -i "$work/perf.data" --stdio --children -g none -s sym \
+			--percent-limit 1 2> /dev/null | grep -v '^#' | grep .
 		return
 	fi
 	blkload -n "$KHX_COUNT" "$@"
@@ -79,7 +83,7 @@ guest() {
 	work=$(mktemp -d)
 	modprobe null_blk queue_mode=2 irqmode=0 gb=4 bs=512
 	khx_module_load khx_blk
-	for depth in 1 32; do
+	for depth in $KHX_DEPTHS; do
 		echo "floor $depth $(measure -f /dev/nullb0 -d $depth)"
 		for aio in native io_uring; do
 			serve_qsd $aio
@@ -93,20 +97,21 @@ guest() {
 }
 
 table() {
-	awk '
+	awk -v depths="$KHX_DEPTHS" '
 	NF == 3 && $3 ~ /^[0-9]+$/ { value[$1, $2] = $3 }
 	END {
 		printf "%-6s %8s %12s %12s %8s %14s %14s\n", "depth", "floor",
 			"qsd native", "qsd uring", "khx", "khx/native",
 			"khx/uring"
-		for (i = 1; i <= 2; i++) {
-			d = i == 1 ? 1 : 32
+		n = split(depths, list, " ")
+		for (i = 1; i <= n; i++) {
+			d = list[i]
 			khx = value["khx", d]
-			n = value["qsd-native", d]
+			q = value["qsd-native", d]
 			u = value["qsd-io_uring", d]
 			printf "%-6d %8d %12d %12d %8d %14s %14s\n", d,
-				value["floor", d], n, u, khx,
-				n ? sprintf("%.3f", khx / n) : "-",
+				value["floor", d], q, u, khx,
+				q ? sprintf("%.3f", khx / q) : "-",
 				u ? sprintf("%.3f", khx / u) : "-"
 		}
 	}'

@@ -61,6 +61,20 @@ static void submit(struct front_end *front, struct front_request *req)
 		die("submit");
 }
 
+/*
+ * Until interrupted. A guest would halt, and be woken; a blocking read() is the
+ * least that a process can do instead, and costs less than poll().
+ */
+static void wait_call(struct front_end *front)
+{
+	uint64_t calls;
+
+	vring_calls_on(&front->ring);
+	if (!vring_has_used(&front->ring) &&
+	    read(front->call, &calls, sizeof(calls)) < 0)
+		die("call");
+}
+
 static void round_user(struct front_end *front)
 {
 	static struct front_request reqs[MAX_DEPTH];
@@ -77,8 +91,7 @@ static void round_user(struct front_end *front)
 	while (flying) {
 		n = front_reap(front, done, MAX_DEPTH);
 		if (!n) {
-			if (!front_wait(front, 20000))
-				die("no answer");
+			wait_call(front);
 			continue;
 		}
 		for (i = 0; i < (unsigned int)n; i++) {
@@ -180,7 +193,8 @@ int main(int argc, char **argv)
 	if (!user == !file || depth < 1 || depth > MAX_DEPTH || count < depth)
 		usage();
 	if (user) {
-		if (front_connect(&front, user) || front_start(&front))
+		if (front_connect(&front, user) || front_start(&front) ||
+		    fcntl(front.call, F_SETFL, 0))
 			die(user);
 	} else {
 		fd = open(file, O_RDONLY | O_DIRECT);
