@@ -50,9 +50,10 @@ no_vm_dirs() {
 	[ "$(vm_dirs)" = 0 ]
 }
 
-# A reader may have a file open: that is what keeps the module.
+# A reader may have a file open: that is what keeps the module. On a slow kernel
+# it takes longer until none has.
 unload() {
-	tap_wait 10 rmmod khx_exits
+	tap_wait $((10 * ${KHX_TIME_SCALE:-1})) rmmod khx_exits
 }
 
 random_sleep() {
