@@ -8,10 +8,11 @@
  * A real one is killed with its process. That matters when it waits for a page
  * which only that process could supply (userfaultfd): the process cannot exit
  * before its device is closed, nor that before the thread lets go. So the
- * stand-in looks every second whether its process is dying, and is sent
- * SIGKILL when it has been for a second: whatever it then waits for in a page
- * fault fails. What needs no waiting still works, and it lives on until it is
- * stopped; hence handle_sigkill() is never called.
+ * process is looked at every second, and when it has been dying for a second
+ * and the thread waits for something that SIGKILL ends, it is sent that: what
+ * it waits for in a page fault then fails. What needs no such wait is finished,
+ * as requests in flight should be. The thread lives on until it is stopped;
+ * hence handle_sigkill() is never called.
  */
 #include <linux/atomic.h>
 #include <linux/cgroup.h>
@@ -75,6 +76,12 @@ static bool khx_vhost_task_is_dying(const struct task_struct *process)
 	       !atomic_read(&signal->live);
 }
 
+/* Does it wait, and for something that a kill would end? */
+static bool khx_vhost_task_is_killable(const struct task_struct *thread)
+{
+	return READ_ONCE(thread->__state) & (TASK_INTERRUPTIBLE | TASK_WAKEKILL);
+}
+
 static void khx_vhost_task_watch(struct vhost_task *vtsk)
 {
 	queue_delayed_work(system_power_efficient_wq, &vtsk->watch,
@@ -86,7 +93,7 @@ static void khx_vhost_task_look(struct work_struct *work)
 	struct vhost_task *vtsk = container_of(to_delayed_work(work),
 					       struct vhost_task, watch);
 
-	if (vtsk->dying) {
+	if (vtsk->dying && khx_vhost_task_is_killable(vtsk->thread)) {
 		send_sig(SIGKILL, vtsk->thread, 1);
 		return;
 	}
