@@ -14,6 +14,7 @@
 #include "control.h"
 #include "domain.h"
 #include "guard.h"
+#include "hint.h"
 #include "history.h"
 #include "netlink.h"
 #include "scan.h"
@@ -100,7 +101,8 @@ unsigned long khx_merge_control_metadata(const unsigned long *totals)
 {
 	return totals[KHX_MERGE_UNSHARED] * khx_merge_candidate_size() +
 	       totals[KHX_MERGE_SHARED] * sizeof(struct khx_merge_stable) +
-	       totals[KHX_MERGE_HISTORIES] * khx_merge_history_size();
+	       totals[KHX_MERGE_HISTORIES] * khx_merge_history_size() +
+	       khx_merge_hint_bytes();
 }
 
 long khx_merge_control_profit(const unsigned long *totals)

@@ -7,6 +7,7 @@
 
 #include "candidate.h"
 #include "domain.h"
+#include "hint.h"
 #include "stable.h"
 
 /* Guards the list, the names in it and the totals of domains that are gone. */
@@ -88,6 +89,7 @@ void khx_merge_domain_put(struct khx_merge_domain *domain)
 
 	WARN_ON_ONCE(khx_merge_stats_read(&domain->stats, KHX_MERGE_SHARED));
 	WARN_ON_ONCE(khx_merge_stats_read(&domain->stats, KHX_MERGE_UNSHARED));
+	khx_merge_hint_free(domain);
 	rhashtable_destroy(&domain->candidates);
 	rhltable_destroy(&domain->stables);
 	kfree(domain);

@@ -28,6 +28,8 @@
  * @candidates: unchanged private pages by key, one page a key
  * @contested: samples that pages of different contents have in common, by their
  *	low bits; the scan lock guards it
+ * @hints: keys seen in pages of 2 MiB; hint.h. The scan lock guards them
+ * @nr_hints: places for them, a power of two, or 0
  * @stats: counters; see enum khx_merge_stat
  */
 struct khx_merge_domain {
@@ -41,6 +43,8 @@ struct khx_merge_domain {
 	struct rhltable stables;
 	struct rhashtable candidates;
 	DECLARE_BITMAP(contested, KHX_MERGE_DOMAIN_CONTESTED);
+	struct khx_merge_hint *hints;
+	unsigned long nr_hints;
 
 	struct khx_merge_stats stats;
 };

@@ -4,6 +4,7 @@
 #include <linux/pagemap.h>
 
 #include "compat/vfs.h"
+#include "block.h"
 #include "fault.h"
 #include "file.h"
 #include "index.h"
@@ -56,12 +57,12 @@ static vm_fault_t khx_merge_fault(struct vm_fault *vmf)
 		khx_merge_index_unlock(folio);
 		return VM_FAULT_SIGBUS;
 	}
+	vmf->page = khx_merge_block_page(folio, vmf->pgoff);
 	/* The core would do this by page->mapping, which ours do not have. */
-	if (folio_test_hwpoison(folio)) {
+	if (PageHWPoison(vmf->page)) {
 		khx_merge_index_unlock(folio);
 		return VM_FAULT_HWPOISON;
 	}
-	vmf->page = folio_page(folio, 0);
 	return VM_FAULT_LOCKED;
 }
 
@@ -72,6 +73,9 @@ static vm_fault_t khx_merge_fault(struct vm_fault *vmf)
  *
  * page->mapping stays NULL, so this must never return without VM_FAULT_LOCKED
  * or VM_FAULT_NOPAGE: the core would take the page for truncated, and loop.
+ *
+ * The core holds a reference to the page. To wait for the lock of one of 2 MiB would
+ * keep it from being split; so the access is tried again instead.
  */
 static vm_fault_t khx_merge_page_mkwrite(struct vm_fault *vmf)
 {
@@ -81,6 +85,10 @@ static vm_fault_t khx_merge_page_mkwrite(struct vm_fault *vmf)
 
 	if (khx_merge_fault_beyond_end(file, vmf->pgoff))
 		return VM_FAULT_SIGBUS;
+	folio = page_folio(vmf->page);
+	if (folio_test_large(folio))
+		return khx_merge_block_trylock(file, vmf->pgoff, folio) ?
+		       VM_FAULT_LOCKED : VM_FAULT_NOPAGE;
 	folio = khx_merge_page_writable(file, vmf->pgoff, vma, vmf->address);
 	if (IS_ERR(folio))
 		return khx_merge_fault_error(folio);

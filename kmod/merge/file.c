@@ -3,6 +3,7 @@
 #include <linux/blk_types.h>
 #include <linux/falloc.h>
 #include <linux/highmem.h>
+#include <linux/huge_mm.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -11,6 +12,7 @@
 #include <linux/uio.h>
 
 #include "compat/vfs.h"
+#include "block.h"
 #include "fault.h"
 #include "file.h"
 #include "history.h"
@@ -53,15 +55,18 @@ static ssize_t khx_merge_file_read_page(struct khx_merge_file *file, loff_t pos,
 					size_t len, struct iov_iter *to)
 {
 	enum khx_merge_state state;
-	struct folio *folio;
+	pgoff_t index = pos >> PAGE_SHIFT;
 	ssize_t copied = -EIO;
+	struct folio *folio;
+	struct page *page;
 
-	folio = khx_merge_index_get(file, pos >> PAGE_SHIFT, &state);
+	folio = khx_merge_block_get(file, index) ?:
+		khx_merge_index_get(file, index, &state);
 	if (!folio)
 		return iov_iter_zero(len, to) ?: -EFAULT;
-	if (!folio_test_hwpoison(folio))
-		copied = copy_page_to_iter(folio_page(folio, 0),
-					   offset_in_page(pos), len, to) ?:
+	page = khx_merge_block_page(folio, index);
+	if (!PageHWPoison(page))
+		copied = copy_page_to_iter(page, offset_in_page(pos), len, to) ?:
 			 -EFAULT;
 	folio_put(folio);
 	return copied;
@@ -103,15 +108,16 @@ static ssize_t khx_merge_file_read(struct kiocb *iocb, struct iov_iter *to)
 static ssize_t khx_merge_file_write_page(struct khx_merge_file *file, loff_t pos,
 					 size_t len, struct iov_iter *from)
 {
+	pgoff_t index = pos >> PAGE_SHIFT;
 	struct folio *folio;
 	size_t copied;
 
 	if (fault_in_iov_iter_readable(from, len) == len)
 		return -EFAULT;
-	folio = khx_merge_page_writable(file, pos >> PAGE_SHIFT, NULL, 0);
+	folio = khx_merge_page_writable(file, index, NULL, 0);
 	if (IS_ERR(folio))
 		return PTR_ERR(folio);
-	copied = copy_page_from_iter_atomic(folio_page(folio, 0),
+	copied = copy_page_from_iter_atomic(khx_merge_block_page(folio, index),
 					    offset_in_page(pos), len, from);
 	if (pos + copied > i_size_read(&file->inode))
 		i_size_write(&file->inode, pos + copied);
@@ -163,6 +169,24 @@ out:
 	return ret;
 }
 
+/* Is there memory at @index? */
+static bool khx_merge_file_holds(struct khx_merge_file *file, pgoff_t index)
+{
+	struct folio *folio = khx_merge_block_get(file, index);
+
+	if (folio) {
+		folio_put(folio);
+		return true;
+	}
+	switch (khx_merge_index_peek(&file->pages, index)) {
+	case KHX_MERGE_PAGE_HOLE:
+	case KHX_MERGE_PAGE_ZERO:
+		return false;
+	default:
+		return true;
+	}
+}
+
 /* Zeroes [@start, @end) of one page; a hole is zero already. */
 static int khx_merge_file_zero_part(struct khx_merge_file *file, loff_t start,
 				    loff_t end)
@@ -170,19 +194,13 @@ static int khx_merge_file_zero_part(struct khx_merge_file *file, loff_t start,
 	pgoff_t index = start >> PAGE_SHIFT;
 	struct folio *folio;
 
-	if (start >= end)
+	if (start >= end || !khx_merge_file_holds(file, index))
 		return 0;
-	switch (khx_merge_index_peek(&file->pages, index)) {
-	case KHX_MERGE_PAGE_HOLE:
-	case KHX_MERGE_PAGE_ZERO:
-		return 0;
-	default:
-		break;
-	}
 	folio = khx_merge_page_writable(file, index, NULL, 0);
 	if (IS_ERR(folio))
 		return PTR_ERR(folio);
-	folio_zero_range(folio, offset_in_page(start), end - start);
+	memzero_page(khx_merge_block_page(folio, index), offset_in_page(start),
+		     end - start);
 	khx_merge_index_unlock(folio);
 	return 0;
 }
@@ -194,6 +212,7 @@ void khx_merge_file_drop(struct khx_merge_file *file, pgoff_t start, pgoff_t end
 
 	if (start >= end)
 		return;
+	khx_merge_block_drop(file, start, end);
 	xa_for_each_range(&file->pages, index, entry, start, end - 1) {
 		khx_merge_page_drop(file, index);
 		cond_resched();
@@ -300,7 +319,11 @@ static int khx_merge_file_truncate(struct khx_merge_file *file, loff_t size)
 	ret = inode_newsize_ok(inode, size);
 	if (ret)
 		return ret;
-	if (size < old) {
+	if (size < old && !IS_ALIGNED(size, KHX_MERGE_BLOCK_PAGES << PAGE_SHIFT)) {
+		/* Page tables map a 2 MiB page as a whole, or not. */
+		ret = khx_merge_block_forbid(file, size >> PAGE_SHIFT);
+		if (ret)
+			return ret;
 		ret = khx_merge_file_zero_part(file, size,
 					       round_up(size, PAGE_SIZE));
 		if (ret)
@@ -357,6 +380,7 @@ const struct file_operations khx_merge_file_operations = {
 	.read_iter	= khx_merge_file_read,
 	.write_iter	= khx_merge_file_write,
 	.mmap		= khx_merge_file_mmap,
+	.get_unmapped_area = thp_get_unmapped_area,
 	.fsync		= noop_fsync,
 	.fallocate	= khx_merge_file_fallocate,
 };

@@ -16,6 +16,7 @@ struct mem_cgroup;
  * struct khx_merge_file - a file of khxmem: the memory of one guest
  * @inode: what the rest of the kernel knows
  * @pages: what is at each index; index.h says how entries read
+ * @blocks: what is at each 2 MiB, with huge=always; block.h
  * @history: what merging an index has led to; history.h
  * @domain: where its pages may merge; held by the superblock
  * @memcg: charged for merged copies, which are made on behalf of no task: the
@@ -29,6 +30,7 @@ struct mem_cgroup;
 struct khx_merge_file {
 	struct inode inode;
 	struct xarray pages;
+	struct xarray blocks;
 	struct xarray history;
 	struct khx_merge_domain *domain;
 	struct mem_cgroup *memcg;

@@ -23,6 +23,7 @@ struct inode *khx_merge_inode_alloc(struct super_block *sb)
 		return NULL;
 	/* Index nodes are the owner's memory as its pages are. */
 	xa_init_flags(&file->pages, XA_FLAGS_ACCOUNT);
+	xa_init_flags(&file->blocks, XA_FLAGS_ACCOUNT);
 	xa_init(&file->history);
 	INIT_LIST_HEAD(&file->scan_link);
 	file->domain = NULL;
@@ -52,6 +53,7 @@ void khx_merge_inode_evict(struct inode *inode)
 	if (S_ISREG(inode->i_mode)) {
 		khx_merge_file_drop(file, 0, ULONG_MAX);
 		khx_merge_scan_remove(file);
+		xa_destroy(&file->blocks);	/* which are small */
 		khx_merge_history_free(file);
 		mem_cgroup_put(file->memcg);
 	}

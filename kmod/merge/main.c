@@ -9,11 +9,14 @@
  *   fault   page faults                   guard    whether it pays
  *   page    states and their transitions  unmerge  undoing it
  *   index   what is at each place         history  back-off
- *   zero, stable, candidate, domain       sysfs, netlink   interfaces
+ *   block   pages of 2 MiB                split    when to give them up
+ *   alloc, contents, zero, stable, candidate, hint, domain
+ *   sysfs, netlink   interfaces
  */
 #include <linux/init.h>
 #include <linux/module.h>
 
+#include "block.h"
 #include "candidate.h"
 #include "control.h"
 #include "inode.h"
@@ -27,6 +30,7 @@ static int __init khx_merge_init(void)
 {
 	int ret;
 
+	khx_merge_block_init();
 	ret = khx_merge_stable_init();
 	if (ret)
 		return ret;

@@ -55,13 +55,12 @@
  * Pages are on no LRU list and page->mapping is NULL: nothing reclaims, migrates
  * or swaps them. page->index and page->private are the scanner's notes.
  */
-#include <linux/gfp.h>
 #include <linux/highmem.h>
-#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
-#include <linux/sched/mm.h>
 
+#include "alloc.h"
+#include "block.h"
 #include "candidate.h"
 #include "file.h"
 #include "history.h"
@@ -77,56 +76,6 @@ static void khx_merge_page_unmap(struct khx_merge_file *file, pgoff_t index)
 		unmap_mapping_pages(file->inode.i_mapping, index, 1, false);
 }
 
-/*
- * The guest's owner pays: the cgroup of the mapping's mm, which is not always
- * the current task's (KVM faults asynchronously from a kernel thread).
- */
-static struct mem_cgroup *khx_merge_page_memcg(struct khx_merge_file *file,
-					       struct vm_area_struct *vma)
-{
-	struct mem_cgroup *memcg = READ_ONCE(file->memcg);
-
-	if (vma)
-		return get_mem_cgroup_from_mm(vma->vm_mm);
-	if (memcg)
-		css_get(&memcg->css);
-	return memcg;
-}
-
-/*
- * Returned locked, with one reference; it belongs to the entry it is for.
- *
- * A fault that gets no memory has nowhere to go, so it may have the OOM killer
- * find some. Everyone else can return an error: least of all is undoing merges
- * a reason to kill a guest.
- */
-static struct folio *khx_merge_page_alloc(struct khx_merge_file *file,
-					  struct vm_area_struct *vma,
-					  unsigned long addr, bool zeroed)
-{
-	gfp_t gfp = GFP_HIGHUSER | __GFP_ACCOUNT | (zeroed ? __GFP_ZERO : 0) |
-		    (vma ? 0 : __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
-	struct mem_cgroup *memcg = khx_merge_page_memcg(file, vma);
-	struct mem_cgroup *old = set_active_memcg(memcg);
-	struct folio *folio;
-
-	if (vma)
-		folio = vma_alloc_folio(gfp, 0, vma, addr, false);
-	else
-		folio = folio_alloc(gfp, 0);
-	set_active_memcg(old);
-	mem_cgroup_put(memcg);
-	if (!folio)
-		return NULL;
-
-	__folio_set_swapbacked(folio);
-	__folio_set_locked(folio);
-	__folio_mark_uptodate(folio);
-	folio->index = 0;
-	folio->private = NULL;
-	return folio;
-}
-
 /* Hole or zero page to @fresh: room is taken, for a zero page it is unmapped. */
 static int khx_merge_page_settle_new(struct khx_merge_file *file, pgoff_t index,
 				     struct folio *zero, struct folio *fresh)
@@ -134,8 +83,10 @@ static int khx_merge_page_settle_new(struct khx_merge_file *file, pgoff_t index,
 	struct khx_merge_super *super = khx_merge_file_super(file);
 	int ret = 0;
 
-	if (!khx_merge_super_charge(super))
+	if (!khx_merge_super_charge(super, 1)) {
+		khx_merge_netlink_full(super);
 		return -ENOSPC;
+	}
 	if (zero)
 		khx_merge_index_replace(file, index, fresh,
 					KHX_MERGE_PAGE_PRIVATE);
@@ -143,7 +94,7 @@ static int khx_merge_page_settle_new(struct khx_merge_file *file, pgoff_t index,
 		ret = khx_merge_index_fill(file, index, fresh,
 					   KHX_MERGE_PAGE_PRIVATE);
 	if (ret) {
-		khx_merge_super_uncharge(super);
+		khx_merge_super_uncharge(super, 1);
 		return ret == -EEXIST ? -EAGAIN : ret;
 	}
 	khx_merge_file_count(file, KHX_MERGE_PRIVATE, 1);
@@ -207,6 +158,9 @@ struct folio *khx_merge_page_writable(struct khx_merge_file *file, pgoff_t index
 	struct folio *folio;
 	int ret;
 
+	folio = khx_merge_block_lock(file, index, vma, addr);
+	if (folio)
+		return folio;
 	for (;;) {
 		state = khx_merge_index_peek(&file->pages, index);
 		if (state == KHX_MERGE_PAGE_PRIVATE) {
@@ -220,8 +174,8 @@ struct folio *khx_merge_page_writable(struct khx_merge_file *file, pgoff_t index
 			continue;
 		}
 
-		folio = khx_merge_page_alloc(file, vma, addr,
-					     state != KHX_MERGE_PAGE_MERGED);
+		folio = khx_merge_alloc_small(file, vma, addr,
+					      state != KHX_MERGE_PAGE_MERGED);
 		if (!folio)
 			return ERR_PTR(-ENOMEM);
 		folio_get(folio);	/* the caller's, beside the entry's */
@@ -286,6 +240,9 @@ struct folio *khx_merge_page_readable(struct khx_merge_file *file, pgoff_t index
 	enum khx_merge_state state;
 	struct folio *folio;
 
+	folio = khx_merge_block_lock(file, index, vma, addr);
+	if (folio)
+		return folio;
 	for (;;) {
 		folio = khx_merge_index_lock(file, index, &state);
 		if (state == KHX_MERGE_PAGE_PRIVATE)
@@ -341,7 +298,7 @@ void khx_merge_page_drop(struct khx_merge_file *file, pgoff_t index)
 
 	khx_merge_index_replace(file, index, NULL, KHX_MERGE_PAGE_HOLE);
 	if (state != KHX_MERGE_PAGE_ZERO)
-		khx_merge_super_uncharge(khx_merge_file_super(file));
+		khx_merge_super_uncharge(khx_merge_file_super(file), 1);
 	if (folio_mapped(folio))
 		khx_merge_page_unmap(file, index);
 	khx_merge_index_unlock(folio);
@@ -380,6 +337,6 @@ void khx_merge_page_zero(struct khx_merge_file *file, pgoff_t index,
 	khx_merge_history_merged(file, index, true);
 	khx_merge_index_replace(file, index, NULL, KHX_MERGE_PAGE_HOLE);
 	khx_merge_file_count(file, KHX_MERGE_PRIVATE, -1);
-	khx_merge_super_uncharge(khx_merge_file_super(file));
+	khx_merge_super_uncharge(khx_merge_file_super(file), 1);
 	folio_put(folio);	/* the entry's */
 }

@@ -11,7 +11,8 @@ struct khx_merge_stable;
  * All return the page locked and with a reference, or an ERR_PTR(): -ENOMEM,
  * -ENOSPC when the mount is full, -EHWPOISON when the merged copy that would be
  * replaced is in bad memory. @vma and @addr say where it is wanted, for
- * the memory policy and the cgroup; @vma is NULL when no mapping is at work.
+ * the memory policy and the cgroup; @vma is NULL when no mapping is at work. It may
+ * be one of 2 MiB: khx_merge_block_page() says what of it is at @index.
  */
 struct folio *khx_merge_page_readable(struct khx_merge_file *file, pgoff_t index,
 				      struct vm_area_struct *vma,

@@ -43,12 +43,15 @@
 #include "index.h"
 #include "scan.h"
 #include "settle.h"
+#include "split.h"
 
 /* Guards the list and everything below, and keeps files while it is held. */
 static DEFINE_MUTEX(khx_merge_scan_lock);
 static LIST_HEAD(khx_merge_scan_files);
 static struct khx_merge_file *khx_merge_scan_cursor;	/* NULL: start of a pass */
 static pgoff_t khx_merge_scan_index;
+static pgoff_t khx_merge_scan_block;
+static unsigned int khx_merge_scan_round;		/* passes that ended */
 
 /*
  * Fills the empty @run from where the scan stands, with neighbours that are to be
@@ -91,6 +94,9 @@ static bool khx_merge_scan_file(struct khx_merge_file *file, unsigned int *budge
 	struct khx_merge_run run = { .file = file };
 	bool more;
 
+	if (!khx_merge_split_scan(file, &khx_merge_scan_block,
+				  khx_merge_scan_round, budget, rules, progress))
+		return false;
 	do {
 		more = khx_merge_scan_collect(&run, budget);
 		khx_merge_settle_run(&run, rules, progress);
@@ -110,6 +116,7 @@ static void khx_merge_scan_move(struct khx_merge_file *file)
 {
 	khx_merge_scan_cursor = file;
 	khx_merge_scan_index = 0;
+	khx_merge_scan_block = 0;
 }
 
 void khx_merge_scan_batch(const struct khx_merge_rules *rules,
@@ -131,6 +138,8 @@ void khx_merge_scan_batch(const struct khx_merge_rules *rules,
 		cond_resched();
 	}
 	progress->pass_done = !khx_merge_scan_cursor;
+	if (progress->pass_done)
+		khx_merge_scan_round++;
 	mutex_unlock(&khx_merge_scan_lock);
 }
 

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What becomes of a page the scanner looks at; steps as in the DOC: of scan.c. */
-#include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
-#include <linux/xxhash.h>
 
 #include "compat/vfs.h"
 #include "candidate.h"
+#include "contents.h"
 #include "file.h"
 #include "history.h"
 #include "index.h"
@@ -22,76 +21,26 @@ enum khx_merge_outcome {
 	KHX_MERGE_OTHER,	/* same key, other contents */
 };
 
-/*
- * What a key is made of: of every 576 bytes 32, so that it reads 8 of the page's
- * 64 cache lines, each at another offset of its 512 bytes.
- */
-#define KHX_MERGE_SAMPLES	8
-#define KHX_MERGE_SAMPLE_STEP	(PAGE_SIZE / KHX_MERGE_SAMPLES + 64)
-#define KHX_MERGE_SAMPLE_SIZE	32
-
 /* Pages of different nodes get different keys where they must not merge. */
-static u64 khx_merge_settle_seed(struct khx_merge_file *file, struct folio *folio,
-				 const struct khx_merge_rules *rules)
+u64 khx_merge_settle_seed(struct khx_merge_file *file, struct folio *folio,
+			  const struct khx_merge_rules *rules)
 {
 	u64 seed = file->domain->seed;
 
 	return rules->across_nodes ? seed : seed + 1 + folio_nid(folio);
 }
 
-static u64 khx_merge_settle_sample(struct folio *folio, u64 seed)
-{
-	u8 sample[KHX_MERGE_SAMPLES * KHX_MERGE_SAMPLE_SIZE];
-	const u8 *page = kmap_local_folio(folio, 0);
-	int i;
-
-	for (i = 0; i < KHX_MERGE_SAMPLES; i++)
-		memcpy(sample + i * KHX_MERGE_SAMPLE_SIZE,
-		       page + i * KHX_MERGE_SAMPLE_STEP, KHX_MERGE_SAMPLE_SIZE);
-	kunmap_local(page);
-	return xxh64(sample, sizeof(sample), seed);
-}
-
 /* Of all bytes. */
 static u64 khx_merge_settle_sum(struct khx_merge_file *file, struct folio *folio,
 				u64 seed)
 {
-	void *page = kmap_local_folio(folio, 0);
-	u64 sum = xxh64(page, PAGE_SIZE, seed);
-
-	kunmap_local(page);
 	khx_merge_file_count(file, KHX_MERGE_LOOKS, 1);
-	return sum;
+	return khx_merge_contents_sum(folio_page(folio, 0), seed);
 }
 
-static bool khx_merge_settle_is_zero(struct folio *folio)
-{
-	void *page = kmap_local_folio(folio, 0);
-	bool zero = !memchr_inv(page, 0, PAGE_SIZE);
-
-	kunmap_local(page);
-	return zero;
-}
-
-/*
- * memcmp() goes word by word, to tell which page is less. Only whether they
- * differ takes half of that, and a cache line at a time is early enough.
- */
 static bool khx_merge_settle_equal(struct folio *a, struct folio *b)
 {
-	const u64 *va = kmap_local_folio(a, 0);
-	const u64 *vb = kmap_local_folio(b, 0);
-	unsigned int i;
-	u64 diff = 0;
-
-	for (i = 0; i < PAGE_SIZE / sizeof(u64) && !diff; i += 8)
-		diff = (va[i] ^ vb[i]) | (va[i + 1] ^ vb[i + 1]) |
-		       (va[i + 2] ^ vb[i + 2]) | (va[i + 3] ^ vb[i + 3]) |
-		       (va[i + 4] ^ vb[i + 4]) | (va[i + 5] ^ vb[i + 5]) |
-		       (va[i + 6] ^ vb[i + 6]) | (va[i + 7] ^ vb[i + 7]);
-	kunmap_local(vb);
-	kunmap_local(va);
-	return !diff;
+	return khx_merge_contents_equal(folio_page(a, 0), folio_page(b, 0));
 }
 
 /*
@@ -276,12 +225,12 @@ static bool khx_merge_settle_merge(struct khx_merge_file *file, pgoff_t index,
 	enum khx_merge_outcome outcome;
 
 	khx_merge_file_count(file, KHX_MERGE_LOOKS, 1);
-	if (rules->zero_pages && khx_merge_settle_is_zero(folio)) {
+	if (rules->zero_pages && khx_merge_contents_zero(folio_page(folio, 0))) {
 		khx_merge_page_zero(file, index, folio);
 		return true;
 	}
 
-	key = khx_merge_settle_sample(folio, seed);
+	key = khx_merge_contents_sample(folio_page(folio, 0), seed);
 	outcome = khx_merge_settle_find(file, index, folio, key, rules);
 	if (outcome == KHX_MERGE_OTHER) {
 		khx_merge_domain_contest(file->domain, key);

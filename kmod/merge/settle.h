@@ -23,6 +23,10 @@ struct khx_merge_run {
 	struct folio *folios[KHX_MERGE_RUN_MAX];
 };
 
+/* Any context: what hashes of @folio's contents start from. */
+u64 khx_merge_settle_seed(struct khx_merge_file *file, struct folio *folio,
+			  const struct khx_merge_rules *rules);
+
 /* All: scan lock held. */
 
 /*

@@ -59,6 +59,19 @@ struct khx_merge_stable *khx_merge_stable_find(struct khx_merge_domain *domain,
 	return found;
 }
 
+bool khx_merge_stable_exists(struct khx_merge_domain *domain, u64 key)
+{
+	bool exists;
+
+	spin_lock(&domain->lock);
+	rcu_read_lock();
+	exists = rhltable_lookup(&domain->stables, &key,
+				 khx_merge_stable_params);
+	rcu_read_unlock();
+	spin_unlock(&domain->lock);
+	return exists;
+}
+
 /*
  * A fresh frame, so that no guest decides where the copy lies. Two pages are
  * freed for it at once, therefore it may use the reserves and run over the

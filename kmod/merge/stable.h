@@ -32,6 +32,8 @@ extern const struct rhashtable_params khx_merge_stable_params;
 /* Scanner: returns a copy with one sharer added, or NULL. */
 struct khx_merge_stable *khx_merge_stable_find(struct khx_merge_domain *domain,
 					       u64 key, unsigned int max_sharers);
+/* Scanner: is there one by @key? */
+bool khx_merge_stable_exists(struct khx_merge_domain *domain, u64 key);
 /* Scanner, page locks held: a new copy of @from with one sharer, or NULL. */
 struct khx_merge_stable *khx_merge_stable_create(struct khx_merge_domain *domain,
 						 u64 key, struct folio *from,

@@ -11,6 +11,7 @@
 
 enum khx_merge_stat {
 	KHX_MERGE_PRIVATE,	/* pages with a frame of their own */
+	KHX_MERGE_HUGE,		/* 2 MiB pages; 512 of the former each */
 	KHX_MERGE_MERGED,	/* pages that share a merged copy */
 	KHX_MERGE_ZEROED,	/* zero pages given back, not written since */
 	KHX_MERGE_SHARED,	/* merged copies (domains only) */

@@ -14,7 +14,6 @@
 #include "compat/vfs.h"
 #include "domain.h"
 #include "inode.h"
-#include "netlink.h"
 #include "super.h"
 
 enum {
@@ -129,8 +128,9 @@ static int khx_merge_parse_param(struct fs_context *fc,
 		opt->strict = true;
 		break;
 	case KHX_MERGE_OPT_HUGE:
-		if (result.uint_32 == KHX_MERGE_HUGE_ALWAYS)
-			return invalf(fc, "khxmem: huge=always: only 4 KiB pages can merge");
+		if (result.uint_32 == KHX_MERGE_HUGE_ALWAYS &&
+		    !IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
+			return invalf(fc, "khxmem: huge=always: this kernel has no transparent huge pages");
 		opt->huge = result.uint_32;
 		break;
 	case KHX_MERGE_OPT_MODE:
@@ -146,21 +146,27 @@ static int khx_merge_parse_param(struct fs_context *fc,
 }
 
 /* Below what is used the size may go: files then shrink, or stay as they are. */
-bool khx_merge_super_charge(struct khx_merge_super *super)
+bool khx_merge_super_charge(struct khx_merge_super *super, unsigned long n)
 {
 	unsigned long max = READ_ONCE(super->opt.max_pages);
-	long used = atomic_long_inc_return(&super->used);
+	long used = atomic_long_read(&super->used);
 
-	if (!max || used <= max)
-		return true;
-	atomic_long_dec(&super->used);
-	khx_merge_netlink_full(super);
-	return false;
+	/* Who asks for too much must not make others' few pages fail. */
+	do {
+		if (max && used + n > max)
+			return false;
+	} while (!atomic_long_try_cmpxchg(&super->used, &used, used + n));
+	return true;
 }
 
-void khx_merge_super_uncharge(struct khx_merge_super *super)
+void khx_merge_super_take(struct khx_merge_super *super)
 {
-	atomic_long_dec(&super->used);
+	atomic_long_inc(&super->used);
+}
+
+void khx_merge_super_uncharge(struct khx_merge_super *super, unsigned long n)
+{
+	atomic_long_sub(n, &super->used);
 }
 
 static int khx_merge_super_statfs(struct dentry *dentry, struct kstatfs *buf)
@@ -193,6 +199,8 @@ static int khx_merge_super_show_options(struct seq_file *m, struct dentry *root)
 		seq_puts(m, ",nomerge");
 	if (opt->strict)
 		seq_puts(m, ",strict");
+	if (opt->huge == KHX_MERGE_HUGE_ALWAYS)
+		seq_puts(m, ",huge=always");
 	seq_printf(m, ",mode=%03o", opt->mode);
 	if (!uid_eq(opt->uid, GLOBAL_ROOT_UID))
 		seq_printf(m, ",uid=%u",
@@ -274,6 +282,8 @@ static int khx_merge_super_reconfigure(struct fs_context *fc)
 		return invalf(fc, "khxmem: nomerge cannot change");
 	if (opt->strict != super->opt.strict)
 		return invalf(fc, "khxmem: strict cannot change");
+	if (opt->huge != super->opt.huge)
+		return invalf(fc, "khxmem: huge= cannot change");
 	WRITE_ONCE(super->opt.max_pages, opt->max_pages);
 	return 0;
 }

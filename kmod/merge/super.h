@@ -51,9 +51,11 @@ struct khx_merge_super {
 	atomic_long_t used;
 };
 
-/* Takes room for one page: false when the mount is full. */
-bool khx_merge_super_charge(struct khx_merge_super *super);
-void khx_merge_super_uncharge(struct khx_merge_super *super);
+/* Takes room for @n pages: false when the mount is full. */
+bool khx_merge_super_charge(struct khx_merge_super *super, unsigned long n);
+/* For one page, that is to be given back for another. */
+void khx_merge_super_take(struct khx_merge_super *super);
+void khx_merge_super_uncharge(struct khx_merge_super *super, unsigned long n);
 
 int khx_merge_super_init(void);
 void khx_merge_super_exit(void);

@@ -96,6 +96,7 @@ KHX_MERGE_FIGURE(pages_unshared, totals[KHX_MERGE_UNSHARED]);
 KHX_MERGE_FIGURE(pages_volatile,
 		 khx_merge_difference(totals[KHX_MERGE_PRIVATE],
 				      totals[KHX_MERGE_UNSHARED]));
+KHX_MERGE_FIGURE(huge_pages, totals[KHX_MERGE_HUGE]);
 KHX_MERGE_FIGURE(zero_pages, totals[KHX_MERGE_ZEROED]);
 KHX_MERGE_FIGURE(general_profit, khx_merge_control_profit(totals));
 KHX_MERGE_FIGURE(metadata_bytes, khx_merge_control_metadata(totals));
@@ -144,6 +145,7 @@ static struct attribute *khx_merge_attrs[] = {
 	&khx_merge_attr_pages_sharing.attr.attr,
 	&khx_merge_attr_pages_unshared.attr.attr,
 	&khx_merge_attr_pages_volatile.attr.attr,
+	&khx_merge_attr_huge_pages.attr.attr,
 	&khx_merge_attr_zero_pages.attr.attr,
 	&khx_merge_attr_general_profit.attr.attr,
 	&khx_merge_attr_metadata_bytes.attr.attr,

@@ -16,7 +16,6 @@
 static const char * const bad[] = {
 	"size=", "size=x", "size=1Q", "size=-1", "size=99999999999999999999t",
 	"domain=", "domain=a b", "domain=a/b", "huge=", "huge=sometimes",
-	"huge=always",
 	"mode=9", "mode=17777", "uid=x", "uid=4294967295", "gid=4294967295",
 	"nomerge=1", "strict=yes", "colour=red", "size",
 	"domain=0123456789012345678901234567890123456789012345678901234567890123",
@@ -25,7 +24,7 @@ static const char * const bad[] = {
 static const char * const good[] = {
 	NULL, "size=0", "size=4G", "size=1m", "domain=tenant-1",
 	"domain=012345678901234567890123456789012345678901234567890123456789012",
-	"nomerge", "strict", "huge=never", "mode=1777", "uid=12,gid=34",
+	"nomerge", "strict", "huge=never", "huge=always", "mode=1777", "uid=12,gid=34",
 	"size=1g,domain=a,strict,mode=700,uid=1,gid=1,huge=never",
 };
 

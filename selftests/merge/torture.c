@@ -11,6 +11,8 @@
  *	kernel	has the kernel write pages of its own (/proc/self/mem), and hold
  *		them for a while (vmsplice)
  *	cutter	truncates another file of the same contents, and writes it again
+ *	huge	has two threads rewrite, verify and punch a file of 2 MiB pages
+ *		while they are split; then another, as split ones stay so
  *	knobs	changes settings, unmerges, runs again
  *
  * while the scanner runs at full speed.
@@ -38,6 +40,8 @@
 #define KERNELS		128UL
 #define CUT		128UL
 #define CONTENTS	4
+#define HUGE_PAGES	(3 * 512UL)
+#define HUGE_WRITERS	2
 
 #define FIRST_COUNTER	(WRITERS * PER_WRITER)
 #define FIRST_PUNCHED	(FIRST_COUNTER + COUNTERS)
@@ -47,7 +51,7 @@
 static char *map, *alias;
 static int fd;
 static atomic_bool stop;
-static atomic_ulong errors, rewrites, increments, holes, holds, cuts;
+static atomic_ulong errors, rewrites, increments, holes, holds, cuts, splits;
 
 static char *page_of(char *base, unsigned long index)
 {
@@ -216,6 +220,67 @@ static void *cutter_thread(void *arg)
 	return NULL;
 }
 
+static struct huge_file {
+	char *map, *alias;
+	int fd;
+	atomic_bool stop;
+} huge;
+
+/* Each has every HUGE_WRITERSth page: they meet in all blocks. */
+static void *huge_writer(void *arg)
+{
+	static uint64_t holds[HUGE_PAGES];
+	const unsigned long first = (unsigned long)arg;
+	unsigned int seed = first + time(NULL);
+	unsigned long i;
+
+	for (i = first; i < HUGE_PAGES; i += HUGE_WRITERS)
+		holds[i] = 0;
+	while (!huge.stop) {
+		i = rand_r(&seed) % (HUGE_PAGES / HUGE_WRITERS) * HUGE_WRITERS +
+		    first;
+		check(page_holds(page_of(rand_r(&seed) % 2 ? huge.map :
+					 huge.alias, i), holds[i]));
+		holds[i] = rand_r(&seed) % CONTENTS;
+		if (!holds[i] && rand_r(&seed) % 32 == 0)
+			fallocate(huge.fd,
+				  FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				  i * PAGE, PAGE);
+		else
+			page_fill(page_of(huge.map, i), holds[i]);
+		check(page_holds(page_of(huge.alias, i), holds[i]));
+		rewrites++;
+	}
+	for (i = first; i < HUGE_PAGES; i += HUGE_WRITERS)
+		check(page_holds(page_of(huge.map, i), holds[i]));
+	return NULL;
+}
+
+static void *huge_thread(void *arg)
+{
+	pthread_t writers[HUGE_WRITERS];
+	unsigned long i;
+
+	(void)arg;
+	while (!stop) {
+		huge.fd = khxmem_file("-huge", HUGE_PAGES);
+		huge.map = khxmem_map(huge.fd, HUGE_PAGES);
+		huge.alias = khxmem_map(huge.fd, HUGE_PAGES);
+		huge.stop = false;
+		for (i = 0; i < HUGE_WRITERS; i++)
+			pthread_create(&writers[i], NULL, huge_writer, (void *)i);
+		sleep(2);
+		huge.stop = true;
+		for (i = 0; i < HUGE_WRITERS; i++)
+			pthread_join(writers[i], NULL);
+		splits += 3 - figure("huge_pages");
+		munmap(huge.map, HUGE_PAGES * PAGE);
+		munmap(huge.alias, HUGE_PAGES * PAGE);
+		close(huge.fd);
+	}
+	return NULL;
+}
+
 static void *knobs_thread(void *arg)
 {
 	unsigned int seed = 1;
@@ -262,7 +327,7 @@ static void run_all(unsigned int seconds)
 {
 	void *(*others[])(void *) = {
 		counter_thread, puncher_thread, forker_thread, kernel_thread,
-		cutter_thread, knobs_thread,
+		cutter_thread, huge_thread, knobs_thread,
 	};
 	const unsigned long more = sizeof(others) / sizeof(*others);
 	pthread_t threads[WRITERS + more];
@@ -285,6 +350,7 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		seconds = atoi(argv[1]);
 	khxmem_mount(NULL, NULL);
+	khxmem_mount("-huge", "huge=always");
 	tap_plan(3);
 	fd = khxmem_file(NULL, PAGES);
 	map = khxmem_map(fd, PAGES);
@@ -295,8 +361,8 @@ int main(int argc, char **argv)
 	scan_stop();
 
 	look_at_figures();
-	tap_diag("%lu rewrites, %lu increments, %lu holes, %lu holds, %lu cuts",
-		 rewrites, increments, holes, holds, cuts);
+	tap_diag("%lu rewrites, %lu increments, %lu holes, %lu holds, %lu cuts, %lu splits",
+		 rewrites, increments, holes, holds, cuts, splits);
 	tap_diag("%ld merges, %ld breaks", merged, broken);
 	tap_is(errors, 0, "no byte was wrong in %u seconds or more", seconds);
 	tap_ok(merged > 1000 && broken > 100, "while pages merged and broke");
@@ -307,6 +373,7 @@ int main(int argc, char **argv)
 	close(fd);
 	tap_is(figure("pages_sharing") + figure("pages_shared") +
 	       figure("zero_pages"), 0, "nothing is left");
+	khxmem_umount("-huge");
 	khxmem_umount(NULL);
 	return tap_exit();
 }

@@ -28,7 +28,7 @@ static const char *const merge_states[] = {
 
 /* Members of rows, by attribute: those that are pages, then settings. */
 static const char *const merge_stat_keys[] = {
-	"private", "merged", "zeroed", "shared", "unshared", "histories",
+	"private", "huge", "merged", "zeroed", "shared", "unshared", "histories",
 	"looks", "merges", "cow_breaks", "busy", "changed",
 };
 
@@ -118,7 +118,7 @@ static void merge_add_host(struct json_object *row,
 		      merge_page_size());
 	merge_add_saved(row);
 	if (host)
-		out_u64(row, "overcommit_percent", promised * 100 / host);
+		out_u64(row, "overcommit_percent", promised / host * 100 + promised % host * 100 / host);
 }
 
 /* What the scanner does, and how that pays. */

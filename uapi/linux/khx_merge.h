@@ -29,7 +29,8 @@
  *          KHX_MERGE_A_SET_* (u32 each), KHX_MERGE_A_STAT_* (u64 each)
  *          KHX_MERGE_A_METADATA (u64, bytes)
  *          KHX_MERGE_A_PROFIT (s64, bytes saved less metadata)
- *          KHX_MERGE_A_PROMISED (u64, bytes: the sizes of all files)
+ *          KHX_MERGE_A_PROMISED (u64, bytes: the sizes of all files, each
+ *            at most what its mount may hold)
  *
  * KHX_MERGE_CMD_SET (do, CAP_SYS_ADMIN): any of KHX_MERGE_A_SET_*, in the order of
  *   their numbers; -ERANGE with the attribute and its range in the extended ack,
@@ -44,7 +45,8 @@
  *   KHX_MERGE_A_SIZE (u64, bytes), KHX_MERGE_A_DOMAIN_ID (u32)
  *   KHX_MERGE_A_STAT_*
  *
- * KHX_MERGE_CMD_DOMAIN_GET (dump): one message a domain:
+ * KHX_MERGE_CMD_DOMAIN_GET (dump, CAP_SYS_ADMIN, as it tells what merges with other
+ *   users): one message a domain:
  *   KHX_MERGE_A_DOMAIN_ID (u32), KHX_MERGE_A_DOMAIN (string, may be empty)
  *   KHX_MERGE_A_STAT_*
  *
@@ -117,6 +119,7 @@ enum khx_merge_attr {
 
 	/* Pages that are there now. */
 	KHX_MERGE_A_STAT_PRIVATE,	/* with a frame of their own */
+	KHX_MERGE_A_STAT_HUGE,		/* 2 MiB pages; each is 512 of the former */
 	KHX_MERGE_A_STAT_MERGED,	/* that share a merged copy */
 	KHX_MERGE_A_STAT_ZEROED,	/* zero pages given back */
 	KHX_MERGE_A_STAT_SHARED,	/* merged copies (0 for files) */

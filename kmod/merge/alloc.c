@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Where the pages of files come from, and who pays for them. */
+#include <linux/gfp.h>
+#include <linux/highmem.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sched/mm.h>
+
+#include "alloc.h"
+#include "block.h"
+#include "file.h"
+
+/* None of them is movable: nothing could move them. */
+#define KHX_MERGE_ALLOC_SMALL	(GFP_HIGHUSER | __GFP_ACCOUNT)
+/* Whoever is out of memory gets small pages, and errors by them. */
+#define KHX_MERGE_ALLOC_HUGE	(KHX_MERGE_ALLOC_SMALL | __GFP_COMP |	\
+				 __GFP_NOMEMALLOC | __GFP_NORETRY |	\
+				 __GFP_NOWARN | __GFP_ZERO)
+/* Who can return an error has no reason to have a task killed. */
+#define KHX_MERGE_ALLOC_MAY_FAIL	(__GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
+/*
+ * The guest's owner pays: the cgroup of the mapping's mm, which is not always
+ * the current task's (KVM faults asynchronously from a kernel thread).
+ */
+static struct mem_cgroup *khx_merge_alloc_memcg(struct khx_merge_file *file,
+						struct vm_area_struct *vma)
+{
+	struct mem_cgroup *memcg = READ_ONCE(file->memcg);
+
+	if (vma)
+		return get_mem_cgroup_from_mm(vma->vm_mm);
+	if (memcg)
+		css_get(&memcg->css);
+	return memcg;
+}
+
+/* Without @vma: on @node, or NUMA_NO_NODE for what the task's policy says. */
+static struct folio *khx_merge_alloc(struct khx_merge_file *file, gfp_t gfp,
+				     unsigned int order,
+				     struct vm_area_struct *vma,
+				     unsigned long addr, int node)
+{
+	struct mem_cgroup *memcg = khx_merge_alloc_memcg(file, vma);
+	struct mem_cgroup *old = set_active_memcg(memcg);
+	struct folio *folio;
+
+	if (vma)
+		folio = vma_alloc_folio(gfp, order, vma, addr, order);
+	else if (node == NUMA_NO_NODE)
+		folio = folio_alloc(gfp, order);
+	else
+		folio = __folio_alloc_node(gfp, order, node);
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
+	if (!folio)
+		return NULL;
+
+	__folio_set_swapbacked(folio);
+	__folio_set_locked(folio);
+	__folio_mark_uptodate(folio);
+	folio->index = 0;
+	folio->private = NULL;
+	return folio;
+}
+
+/*
+ * A fault that gets no memory has nowhere to go, so it may have the OOM killer
+ * find some. Least of all is undoing merges a reason to kill a guest.
+ */
+struct folio *khx_merge_alloc_small(struct khx_merge_file *file,
+				    struct vm_area_struct *vma,
+				    unsigned long addr, bool zeroed)
+{
+	gfp_t gfp = KHX_MERGE_ALLOC_SMALL | (zeroed ? __GFP_ZERO : 0) |
+		    (vma ? 0 : KHX_MERGE_ALLOC_MAY_FAIL);
+
+	return khx_merge_alloc(file, gfp, 0, vma, addr, NUMA_NO_NODE);
+}
+
+struct folio *khx_merge_alloc_huge(struct khx_merge_file *file,
+				   struct vm_area_struct *vma,
+				   unsigned long addr)
+{
+	return khx_merge_alloc(file, KHX_MERGE_ALLOC_HUGE, KHX_MERGE_BLOCK_ORDER,
+			       vma, addr, NUMA_NO_NODE);
+}
+
+struct folio *khx_merge_alloc_copy(struct khx_merge_file *file,
+				   struct page *from)
+{
+	struct folio *folio;
+
+	folio = khx_merge_alloc(file, KHX_MERGE_ALLOC_SMALL |
+				KHX_MERGE_ALLOC_MAY_FAIL, 0, NULL, 0,
+				page_to_nid(from));
+	if (folio)
+		copy_highpage(folio_page(folio, 0), from);
+	return folio;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Where the pages of files come from, and who pays for them. */
+#ifndef KHX_MERGE_ALLOC_H
+#define KHX_MERGE_ALLOC_H
+
+#include <linux/mm_types.h>
+
+struct khx_merge_file;
+
+/* All return a page that is locked, with one reference, or NULL. */
+
+/* For @addr of @vma, which a fault wants; without @vma, for nobody's fault. */
+struct folio *khx_merge_alloc_small(struct khx_merge_file *file,
+				    struct vm_area_struct *vma,
+				    unsigned long addr, bool zeroed);
+/* The same of 2 MiB, all zeros, if that is to be had without much ado. */
+struct folio *khx_merge_alloc_huge(struct khx_merge_file *file,
+				   struct vm_area_struct *vma,
+				   unsigned long addr);
+/* A copy of @from on its node, on nobody's behalf. */
+struct folio *khx_merge_alloc_copy(struct khx_merge_file *file,
+				   struct page *from);
+
+#endif /* KHX_MERGE_ALLOC_H */

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Hints: where the scanner has seen some key in a page of 2 MiB last. One place a
+ * key, and what is newer displaces what is older, so that there is nothing to
+ * keep up to date: a hint may be wrong, and only says that splitting may pay.
+ */
+#ifndef KHX_MERGE_HINT_H
+#define KHX_MERGE_HINT_H
+
+#include <linux/types.h>
+
+struct khx_merge_domain;
+struct khx_merge_file;
+
+/* All: scan lock held. */
+
+/* Makes room for the hints of all huge pages, if there is memory. */
+void khx_merge_hint_prepare(struct khx_merge_domain *domain);
+/* Leaves a hint. Was @key at another place last? */
+bool khx_merge_hint_elsewhere(struct khx_merge_file *file, pgoff_t index, u64 key);
+
+/* The domain goes. */
+void khx_merge_hint_free(struct khx_merge_domain *domain);
+
+/* What all of them take. */
+size_t khx_merge_hint_bytes(void);
+
+#endif /* KHX_MERGE_HINT_H */

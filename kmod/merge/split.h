@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KHX_MERGE_SPLIT_H
+#define KHX_MERGE_SPLIT_H
+
+#include <linux/types.h>
+
+struct khx_merge_file;
+struct khx_merge_progress;
+struct khx_merge_rules;
+
+/*
+ * Scan lock held: looks at the file's 2 MiB pages from *@next on, those whose turn
+ * it is in @round, and splits those that pay. False when the budget ended first.
+ */
+bool khx_merge_split_scan(struct khx_merge_file *file, pgoff_t *next,
+			  unsigned int round, unsigned int *budget,
+			  const struct khx_merge_rules *rules,
+			  struct khx_merge_progress *progress);
+
+#endif /* KHX_MERGE_SPLIT_H */
