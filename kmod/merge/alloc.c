@@ -20,20 +20,22 @@
 /* Who can return an error has no reason to have a task killed. */
 #define KHX_MERGE_ALLOC_MAY_FAIL	(__GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
-/*
- * The guest's owner pays: the cgroup of the mapping's mm, which is not always
- * the current task's (KVM faults asynchronously from a kernel thread).
- */
-static struct mem_cgroup *khx_merge_alloc_memcg(struct khx_merge_file *file,
-						struct vm_area_struct *vma)
+void khx_merge_payer_enter(struct khx_merge_payer *payer,
+			   struct khx_merge_file *file,
+			   struct vm_area_struct *vma)
 {
-	struct mem_cgroup *memcg = READ_ONCE(file->memcg);
-
+	payer->memcg = READ_ONCE(file->memcg);
 	if (vma)
-		return get_mem_cgroup_from_mm(vma->vm_mm);
-	if (memcg)
-		css_get(&memcg->css);
-	return memcg;
+		payer->memcg = get_mem_cgroup_from_mm(vma->vm_mm);
+	else if (payer->memcg)
+		css_get(&payer->memcg->css);
+	payer->old = set_active_memcg(payer->memcg);
+}
+
+void khx_merge_payer_leave(struct khx_merge_payer *payer)
+{
+	set_active_memcg(payer->old);
+	mem_cgroup_put(payer->memcg);
 }
 
 /* Without @vma: on @node, or NUMA_NO_NODE for what the task's policy says. */
@@ -42,18 +44,17 @@ static struct folio *khx_merge_alloc(struct khx_merge_file *file, gfp_t gfp,
 				     struct vm_area_struct *vma,
 				     unsigned long addr, int node)
 {
-	struct mem_cgroup *memcg = khx_merge_alloc_memcg(file, vma);
-	struct mem_cgroup *old = set_active_memcg(memcg);
+	struct khx_merge_payer payer;
 	struct folio *folio;
 
+	khx_merge_payer_enter(&payer, file, vma);
 	if (vma)
 		folio = vma_alloc_folio(gfp, order, vma, addr, order);
 	else if (node == NUMA_NO_NODE)
 		folio = folio_alloc(gfp, order);
 	else
 		folio = __folio_alloc_node(gfp, order, node);
-	set_active_memcg(old);
-	mem_cgroup_put(memcg);
+	khx_merge_payer_leave(&payer);
 	if (!folio)
 		return NULL;
 
@@ -71,12 +72,12 @@ static struct folio *khx_merge_alloc(struct khx_merge_file *file, gfp_t gfp,
  */
 struct folio *khx_merge_alloc_small(struct khx_merge_file *file,
 				    struct vm_area_struct *vma,
-				    unsigned long addr, bool zeroed)
+				    unsigned long addr, int node, bool zeroed)
 {
 	gfp_t gfp = KHX_MERGE_ALLOC_SMALL | (zeroed ? __GFP_ZERO : 0) |
 		    (vma ? 0 : KHX_MERGE_ALLOC_MAY_FAIL);
 
-	return khx_merge_alloc(file, gfp, 0, vma, addr, NUMA_NO_NODE);
+	return khx_merge_alloc(file, gfp, 0, vma, addr, node);
 }
 
 struct folio *khx_merge_alloc_huge(struct khx_merge_file *file,

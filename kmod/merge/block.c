@@ -305,7 +305,7 @@ static int khx_merge_block_copy(struct khx_merge_file *file, pgoff_t first,
 
 err_drop:
 	while (i--)
-		khx_merge_page_drop(file, first + i);
+		khx_merge_page_drop(file, first + i, false);
 	return ret;
 }
 

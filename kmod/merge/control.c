@@ -157,9 +157,11 @@ static void khx_merge_control_rules(struct khx_merge_rules *rules)
 	rules->across_nodes = khx_merge_control_get(KHX_MERGE_ACROSS_NODES);
 }
 
-static bool khx_merge_control_batch(unsigned int budget,
+/* A batch of up to *@left pages, which get fewer; false if it was the last. */
+static bool khx_merge_control_batch(unsigned int *left,
 				    struct khx_merge_progress *pass)
 {
+	unsigned int budget = min(*left, KHX_MERGE_BATCH_MAX);
 	struct khx_merge_rules rules;
 	bool running;
 
@@ -167,23 +169,20 @@ static bool khx_merge_control_batch(unsigned int budget,
 	running = khx_merge_control_is_running();
 	if (running) {
 		khx_merge_control_rules(&rules);
-		khx_merge_scan_batch(&rules, budget, pass);
+		*left -= khx_merge_scan_batch(&rules, budget, pass);
 	}
 	mutex_unlock(&khx_merge_control_lock);
-	return running && !pass->pass_done;
+	return running && !pass->pass_done && *left;
 }
 
 /* Up to pages_to_scan pages, or to the end of the pass. */
 static void khx_merge_control_scan(struct khx_merge_progress *pass)
 {
 	unsigned int left = khx_merge_control_get(KHX_MERGE_PAGES_TO_SCAN);
-	unsigned int budget;
 
-	do {
-		budget = min(left, KHX_MERGE_BATCH_MAX);
-		left -= budget;
+	do
 		cond_resched();
-	} while (khx_merge_control_batch(budget, pass) && left);
+	while (khx_merge_control_batch(&left, pass));
 }
 
 /* Sleep after @work_ns of work, so that it stays within the share of a CPU. */

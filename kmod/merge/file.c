@@ -19,15 +19,23 @@
 #include "index.h"
 #include "page.h"
 
-/* The first task to map the file is taken for the owner of the memory. */
-static void khx_merge_file_adopt(struct khx_merge_file *file)
+/* Who first maps the file, or writes it, pays for what no task asks for. */
+static void khx_merge_file_charge(struct khx_merge_file *file)
 {
 	struct mem_cgroup *memcg;
 
-	if (cmpxchg(&file->owner, 0, task_tgid_nr(current)))
+	if (READ_ONCE(file->memcg))
 		return;
 	memcg = get_mem_cgroup_from_mm(current->mm);
-	WRITE_ONCE(file->memcg, memcg);
+	if (cmpxchg(&file->memcg, NULL, memcg))
+		mem_cgroup_put(memcg);
+}
+
+/* The first task to map the file is taken for the owner of the memory. */
+static void khx_merge_file_adopt(struct khx_merge_file *file)
+{
+	cmpxchg(&file->owner, 0, task_tgid_nr(current));
+	khx_merge_file_charge(file);
 }
 
 static int khx_merge_file_mmap(struct file *filp, struct vm_area_struct *vma)
@@ -119,7 +127,7 @@ static ssize_t khx_merge_file_write_page(struct khx_merge_file *file, loff_t pos
 		return PTR_ERR(folio);
 	copied = copy_page_from_iter_atomic(khx_merge_block_page(folio, index),
 					    offset_in_page(pos), len, from);
-	if (pos + copied > i_size_read(&file->inode))
+	if (copied && pos + copied > i_size_read(&file->inode))
 		i_size_write(&file->inode, pos + copied);
 	khx_merge_index_unlock(folio);
 	return copied;
@@ -153,6 +161,7 @@ static ssize_t khx_merge_file_write(struct kiocb *iocb, struct iov_iter *from)
 	struct inode *inode = file_inode(iocb->ki_filp);
 	ssize_t ret;
 
+	khx_merge_file_charge(khx_merge_file(inode));
 	inode_lock(inode);
 	ret = generic_write_checks(iocb, from);
 	if (ret <= 0)
@@ -214,7 +223,7 @@ void khx_merge_file_drop(struct khx_merge_file *file, pgoff_t start, pgoff_t end
 		return;
 	khx_merge_block_drop(file, start, end);
 	xa_for_each_range(&file->pages, index, entry, start, end - 1) {
-		khx_merge_page_drop(file, index);
+		khx_merge_page_drop(file, index, end == ULONG_MAX);
 		cond_resched();
 	}
 	khx_merge_history_forget(file, start, end);
@@ -297,6 +306,7 @@ static long khx_merge_file_fallocate(struct file *filp, int mode, loff_t offset,
 		return -EOPNOTSUPP;
 	}
 
+	khx_merge_file_charge(khx_merge_file(inode));
 	inode_lock(inode);
 	ret = file_modified(filp);
 	if (!ret)

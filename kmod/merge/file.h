@@ -20,7 +20,7 @@ struct mem_cgroup;
  * @history: what merging an index has led to; history.h
  * @domain: where its pages may merge; held by the superblock
  * @memcg: charged for merged copies, which are made on behalf of no task: the
- *	cgroup of the first task that mapped the file. Set once.
+ *	cgroup of the first task that mapped or wrote the file. Set once.
  * @owner: process that mapped the file first, for those who look
  * @scan_link: in the list of files to scan, under the scan lock
  * @unmerge_epoch: last unmerging this file has been through; scan lock
@@ -64,7 +64,10 @@ static inline void khx_merge_file_count(struct khx_merge_file *file,
 extern const struct file_operations khx_merge_file_operations;
 extern const struct inode_operations khx_merge_file_inode_operations;
 
-/* Frees whatever is in pages [@start, @end); inode lock, or last user. */
+/*
+ * Frees whatever is in pages [@start, @end); inode lock, or last user. With
+ * ULONG_MAX nothing can be written there any more.
+ */
 void khx_merge_file_drop(struct khx_merge_file *file, pgoff_t start, pgoff_t end);
 
 #endif /* KHX_MERGE_FILE_H */

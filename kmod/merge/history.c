@@ -3,10 +3,11 @@
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 
+#include "alloc.h"
 #include "file.h"
 #include "history.h"
 
-/* One word a page, in arrays for 2 MiB, and only where something was merged. */
+/* One word a page, in arrays for 2 MiB, where a page has been looked at. */
 #define KHX_MERGE_HISTORY_SHIFT	9
 #define KHX_MERGE_HISTORY_PAGES	(1UL << KHX_MERGE_HISTORY_SHIFT)
 
@@ -53,22 +54,37 @@ static u32 *khx_merge_history_word(struct khx_merge_file *file, pgoff_t index)
 	return &history->word[index & (KHX_MERGE_HISTORY_PAGES - 1)];
 }
 
+/*
+ * The file's owner pays: they stay as long as the file, and he says how many there
+ * are. Locks of other pages may be held: this must not wait for reclaim.
+ */
+static struct khx_merge_history *khx_merge_history_add(struct khx_merge_file *file,
+						       pgoff_t index)
+{
+	const gfp_t gfp = GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT;
+	struct khx_merge_history *history = kzalloc(sizeof(*history), gfp);
+
+	/* Only the scanner adds: there is nothing to lose a race to. */
+	if (!history || !xa_err(xa_store(&file->history,
+					 index >> KHX_MERGE_HISTORY_SHIFT,
+					 history, gfp)))
+		return history;
+	kfree(history);
+	return NULL;
+}
+
 bool khx_merge_history_prepare(struct khx_merge_file *file, pgoff_t index)
 {
 	struct khx_merge_history *history;
+	struct khx_merge_payer payer;
 
 	if (khx_merge_history_word(file, index))
 		return true;
-	/* Locks of other pages may be held: this must not wait for reclaim. */
-	history = kzalloc(sizeof(*history), GFP_NOWAIT | __GFP_NOWARN);
+	khx_merge_payer_enter(&payer, file, NULL);
+	history = khx_merge_history_add(file, index);
+	khx_merge_payer_leave(&payer);
 	if (!history)
 		return false;
-	/* Only the scanner adds: there is nothing to lose a race to. */
-	if (xa_err(xa_store(&file->history, index >> KHX_MERGE_HISTORY_SHIFT,
-			    history, GFP_NOWAIT | __GFP_NOWARN))) {
-		kfree(history);
-		return false;
-	}
 	khx_merge_file_count(file, KHX_MERGE_HISTORIES, 1);
 	return true;
 }

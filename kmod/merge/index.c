@@ -127,6 +127,29 @@ int khx_merge_index_fill(struct khx_merge_file *file, pgoff_t index,
 	return 0;
 }
 
+/* Everyone's readers wait for this lock: memory is found without it. */
+int khx_merge_index_fill_zero(struct khx_merge_file *file, pgoff_t index,
+			      struct folio *zero)
+{
+	XA_STATE(xas, &file->pages, index);
+	int ret;
+
+	do {
+		folio_lock(zero);
+		xas_lock(&xas);
+		ret = -EEXIST;
+		if (!xas_load(&xas)) {
+			xas_store(&xas, khx_merge_entry(zero,
+							KHX_MERGE_PAGE_ZERO));
+			ret = xas_error(&xas);
+		}
+		xas_unlock(&xas);
+		if (ret)
+			folio_unlock(zero);
+	} while (xas_nomem(&xas, GFP_KERNEL));
+	return ret;
+}
+
 /* Replacing an entry that is there needs no memory, so nothing can fail. */
 void khx_merge_index_replace(struct khx_merge_file *file, pgoff_t index,
 			     struct folio *folio, enum khx_merge_state state)

@@ -24,7 +24,7 @@ struct inode *khx_merge_inode_alloc(struct super_block *sb)
 	/* Index nodes are the owner's memory as its pages are. */
 	xa_init_flags(&file->pages, XA_FLAGS_ACCOUNT);
 	xa_init_flags(&file->blocks, XA_FLAGS_ACCOUNT);
-	xa_init(&file->history);
+	xa_init_flags(&file->history, XA_FLAGS_ACCOUNT);
 	INIT_LIST_HEAD(&file->scan_link);
 	file->domain = NULL;
 	file->memcg = NULL;

@@ -2,7 +2,7 @@
 /* The generic netlink family khx_merge; uapi/linux/khx_merge.h specifies it. */
 #include <linux/dcache.h>
 #include <linux/jiffies.h>
-#include <linux/ratelimit.h>
+#include <linux/overflow.h>
 #include <net/genetlink.h>
 #include <linux/khx_merge.h>
 
@@ -78,10 +78,17 @@ static int khx_merge_put_settings(struct sk_buff *skb)
 	return 0;
 }
 
+/* A file holds no more than its mount; what more it is long is no promise. */
 static bool khx_merge_add_size(struct khx_merge_file *file, void *arg)
 {
-	*(u64 *)arg += i_size_read(&file->inode);
-	return false;
+	unsigned long max = READ_ONCE(khx_merge_file_super(file)->opt.max_pages);
+	u64 size = i_size_read(&file->inode), *sum = arg;
+
+	if (max)
+		size = min_t(u64, size, (u64)max << PAGE_SHIFT);
+	if (check_add_overflow(*sum, size, sum))
+		*sum = U64_MAX;
+	return *sum == U64_MAX;
 }
 
 static int khx_merge_put_global(struct sk_buff *skb)
@@ -241,8 +248,8 @@ static bool khx_merge_dump_file(struct khx_merge_file *file, void *arg)
 	return khx_merge_dump_end(dump, hdr, khx_merge_put_file(dump->skb, file));
 }
 
-/* Names of files are their owners' business. */
-static int khx_merge_file_start(struct netlink_callback *cb)
+/* Names of files and domains, and what merges there, are their owners' business. */
+static int khx_merge_dump_start(struct netlink_callback *cb)
 {
 	return khx_merge_netlink_check(cb->skb, cb->extack);
 }
@@ -298,12 +305,13 @@ static const struct genl_ops khx_merge_ops[] = {
 	},
 	{
 		.cmd	= KHX_MERGE_CMD_FILE_GET,
-		.start	= khx_merge_file_start,
+		.start	= khx_merge_dump_start,
 		.dumpit	= khx_merge_file_dumpit,
 		KHX_MERGE_POLICY(no),
 	},
 	{
 		.cmd	= KHX_MERGE_CMD_DOMAIN_GET,
+		.start	= khx_merge_dump_start,
 		.dumpit	= khx_merge_domain_dumpit,
 		KHX_MERGE_POLICY(no),
 	},
@@ -321,6 +329,8 @@ static struct genl_family khx_merge_family __ro_after_init = {
 	.resv_start_op	= KHX_MERGE_CMD_GET,
 	.mcgrps		= khx_merge_groups,
 	.n_mcgrps	= ARRAY_SIZE(khx_merge_groups),
+	/* All have locks of their own; unmerging takes long. */
+	.parallel_ops	= true,
 	.module		= THIS_MODULE,
 };
 
@@ -392,13 +402,12 @@ void khx_merge_netlink_guard(void)
 
 void khx_merge_netlink_full(struct khx_merge_super *super)
 {
-	static DEFINE_RATELIMIT_STATE(limit, HZ, 1);
 	struct sk_buff *skb;
 	void *hdr;
 	int ret;
 
 	if (!genl_has_listeners(&khx_merge_family, &init_net, 0) ||
-	    !__ratelimit(&limit))
+	    !__ratelimit(&super->full_events))
 		return;
 	skb = khx_merge_event_begin(KHX_MERGE_CMD_LIMIT, &hdr, GFP_NOWAIT);
 	if (!skb)

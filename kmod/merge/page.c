@@ -24,7 +24,9 @@
  * entry. That lock serves because a fault handler may return its page locked
  * and the core sets the page table entry before it unlocks it. So "the entry
  * names this page" and "page tables map this page here" change together. A
- * hole has no page to lock: leaving that state is a compare-and-exchange.
+ * hole has no page to lock: leaving that state is a compare-and-exchange, and
+ * nothing is unmapped then, so a page becomes a hole after it has been unmapped. The
+ * lock of a zero page is everyone's: nobody allocates or walks page tables with it.
  *
  * **Order.** scan lock, then page lock, then i_mmap_rwsem (read, inside
  * unmap_mapping_pages()), then page table lock. A page made private is locked
@@ -129,7 +131,7 @@ static int khx_merge_page_install(struct khx_merge_file *file, pgoff_t index,
 	old = khx_merge_index_lock(file, index, &state);
 	if (state != was) {
 		ret = -EAGAIN;
-	} else if (old && folio_test_hwpoison(old)) {
+	} else if (state == KHX_MERGE_PAGE_MERGED && folio_test_hwpoison(old)) {
 		ret = -EHWPOISON;
 	} else if (state == KHX_MERGE_PAGE_MERGED) {
 		stable = old->private;
@@ -150,10 +152,26 @@ static int khx_merge_page_install(struct khx_merge_file *file, pgoff_t index,
 	return 0;
 }
 
+/* Where a copy of what is at @index should lie, if no policy is at hand. */
+static int khx_merge_page_node(struct khx_merge_file *file, pgoff_t index)
+{
+	enum khx_merge_state state;
+	struct folio *folio = khx_merge_index_get(file, index, &state);
+	int node = NUMA_NO_NODE;
+
+	if (!folio)
+		return node;
+	if (state == KHX_MERGE_PAGE_MERGED)
+		node = folio_nid(folio);
+	folio_put(folio);
+	return node;
+}
+
 struct folio *khx_merge_page_writable(struct khx_merge_file *file, pgoff_t index,
 				      struct vm_area_struct *vma,
 				      unsigned long addr)
 {
+	struct khx_merge_payer payer;
 	enum khx_merge_state state;
 	struct folio *folio;
 	int ret;
@@ -175,11 +193,14 @@ struct folio *khx_merge_page_writable(struct khx_merge_file *file, pgoff_t index
 		}
 
 		folio = khx_merge_alloc_small(file, vma, addr,
+					      khx_merge_page_node(file, index),
 					      state != KHX_MERGE_PAGE_MERGED);
 		if (!folio)
 			return ERR_PTR(-ENOMEM);
 		folio_get(folio);	/* the caller's, beside the entry's */
+		khx_merge_payer_enter(&payer, file, vma);
 		ret = khx_merge_page_install(file, index, state, folio);
+		khx_merge_payer_leave(&payer);
 		if (!ret)
 			return folio;
 
@@ -192,17 +213,20 @@ struct folio *khx_merge_page_writable(struct khx_merge_file *file, pgoff_t index
 
 /* A hole that is read: its entry becomes a zero page. NULL if it is none now. */
 static struct folio *khx_merge_page_map_zero(struct khx_merge_file *file,
-					     pgoff_t index)
+					     pgoff_t index,
+					     struct vm_area_struct *vma)
 {
 	struct folio *zero = khx_merge_zero_folio(index);
+	struct khx_merge_payer payer;
 	int ret;
 
 	folio_get(zero);
-	folio_lock(zero);
-	ret = khx_merge_index_fill(file, index, zero, KHX_MERGE_PAGE_ZERO);
+	khx_merge_payer_enter(&payer, file, vma);
+	ret = khx_merge_index_fill_zero(file, index, zero);
+	khx_merge_payer_leave(&payer);
 	if (!ret)
 		return zero;
-	khx_merge_index_unlock(zero);
+	folio_put(zero);
 	return ret == -EEXIST ? NULL : ERR_PTR(ret);
 }
 
@@ -225,6 +249,8 @@ static bool khx_merge_page_must_own(struct khx_merge_file *file, pgoff_t index,
 	const struct khx_merge_options *opt = &khx_merge_file_super(file)->opt;
 
 	folio = folio ?: khx_merge_zero_folio(index);
+	if (state == KHX_MERGE_PAGE_ZERO && folio_test_hwpoison(folio))
+		return true;
 	if (opt->nomerge || folio_ref_count(folio) >= KHX_MERGE_PAGE_REFS_MAX)
 		return true;
 	if (!opt->strict || !khx_merge_history_recent(file, index))
@@ -253,7 +279,7 @@ struct folio *khx_merge_page_readable(struct khx_merge_file *file, pgoff_t index
 			return khx_merge_page_writable(file, index, vma, addr);
 		}
 		if (!folio)
-			folio = khx_merge_page_map_zero(file, index);
+			folio = khx_merge_page_map_zero(file, index, vma);
 		if (folio)
 			return folio;
 	}
@@ -279,43 +305,64 @@ void khx_merge_page_unknow(struct khx_merge_file *file, pgoff_t index,
 	clear_bit(KHX_MERGE_FOLIO_SUMMED, &folio->index);
 }
 
-void khx_merge_page_drop(struct khx_merge_file *file, pgoff_t index)
+/* A zero page is everyone's: its lock is not held while page tables are walked. */
+static void khx_merge_page_drop_zero(struct khx_merge_file *file, pgoff_t index,
+				     struct folio *zero)
+{
+	khx_merge_index_replace(file, index, NULL, KHX_MERGE_PAGE_HOLE);
+	khx_merge_index_unlock(zero);
+	khx_merge_page_unmap(file, index);
+}
+
+void khx_merge_page_drop(struct khx_merge_file *file, pgoff_t index, bool zeros)
 {
 	struct khx_merge_stable *stable = NULL;
 	enum khx_merge_state state;
 	struct folio *folio;
 
+	if (!zeros && khx_merge_index_peek(&file->pages, index) ==
+		      KHX_MERGE_PAGE_ZERO)
+		return;
 	folio = khx_merge_index_lock(file, index, &state);
 	if (!folio)
 		return;
+	if (state == KHX_MERGE_PAGE_ZERO) {
+		khx_merge_page_drop_zero(file, index, folio);
+		return;
+	}
+
+	/* Whoever finds a hole fills it, and unmaps nothing. */
+	if (folio_mapped(folio))
+		khx_merge_page_unmap(file, index);
 	if (state == KHX_MERGE_PAGE_PRIVATE) {
 		khx_merge_page_unknow(file, index, folio);
 		khx_merge_file_count(file, KHX_MERGE_PRIVATE, -1);
-	} else if (state == KHX_MERGE_PAGE_MERGED) {
+	} else {
 		stable = folio->private;
 		khx_merge_file_count(file, KHX_MERGE_MERGED, -1);
 	}
-
 	khx_merge_index_replace(file, index, NULL, KHX_MERGE_PAGE_HOLE);
-	if (state != KHX_MERGE_PAGE_ZERO)
-		khx_merge_super_uncharge(khx_merge_file_super(file), 1);
-	if (folio_mapped(folio))
-		khx_merge_page_unmap(file, index);
+	khx_merge_super_uncharge(khx_merge_file_super(file), 1);
 	khx_merge_index_unlock(folio);
 
 	if (stable)
 		khx_merge_stable_put(stable);
-	else if (state == KHX_MERGE_PAGE_PRIVATE)
+	else
 		folio_put(folio);
 }
 
 bool khx_merge_page_isolated(struct folio *folio)
 {
+	bool isolated;
+
+	/* Who finds the page frozen spins until it is not. */
+	preempt_disable();
 	/* The entry's reference and ours. Atomic, and a full barrier. */
-	if (!folio_ref_freeze(folio, 2))
-		return false;
-	folio_ref_unfreeze(folio, 2);
-	return true;
+	isolated = folio_ref_freeze(folio, 2);
+	if (isolated)
+		folio_ref_unfreeze(folio, 2);
+	preempt_enable();
+	return isolated;
 }
 
 void khx_merge_page_merge(struct khx_merge_file *file, pgoff_t index,

@@ -25,8 +25,11 @@ struct folio *khx_merge_page_writable(struct khx_merge_file *file, pgoff_t index
 void khx_merge_page_touch(struct khx_merge_file *file, pgoff_t index,
 			  struct folio *folio);
 
-/* Anyone who may sleep: whatever is at @index becomes a hole. */
-void khx_merge_page_drop(struct khx_merge_file *file, pgoff_t index);
+/*
+ * Anyone who may sleep: whatever is at @index becomes a hole. A zero page, which
+ * reads the same, only with @zeros: beyond the end, where nobody can write any more.
+ */
+void khx_merge_page_drop(struct khx_merge_file *file, pgoff_t index, bool zeros);
 
 /*
  * Scanner, page locked and unmapped: nobody can reach its contents until it is

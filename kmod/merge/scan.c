@@ -36,6 +36,7 @@
  * candidates' table names is there. The scanner holds no reference to an inode
  * or a superblock: it never keeps a mount busy.
  */
+#include <linux/jiffies.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
 
@@ -52,6 +53,7 @@ static struct khx_merge_file *khx_merge_scan_cursor;	/* NULL: start of a pass */
 static pgoff_t khx_merge_scan_index;
 static pgoff_t khx_merge_scan_block;
 static unsigned int khx_merge_scan_round;		/* passes that ended */
+static unsigned long khx_merge_scan_end;		/* of this batch, jiffies */
 
 /*
  * Fills the empty @run from where the scan stands, with neighbours that are to be
@@ -86,7 +88,19 @@ static bool khx_merge_scan_collect(struct khx_merge_run *run,
 	return entry;
 }
 
-/* Returns false when the budget ended first. */
+/*
+ * A batch ends after this long, however little it has done: files wait for the scan
+ * lock to come and go, and how often one is mapped, each unmapping to walk through
+ * all of it, is for its owner to say.
+ */
+#define KHX_MERGE_SCAN_TIME	(HZ / 200 + 1)
+
+static bool khx_merge_scan_is_late(void)
+{
+	return time_after(jiffies, khx_merge_scan_end);
+}
+
+/* Returns false when the budget or the time ended first. */
 static bool khx_merge_scan_file(struct khx_merge_file *file, unsigned int *budget,
 				const struct khx_merge_rules *rules,
 				struct khx_merge_progress *progress)
@@ -95,13 +109,14 @@ static bool khx_merge_scan_file(struct khx_merge_file *file, unsigned int *budge
 	bool more;
 
 	if (!khx_merge_split_scan(file, &khx_merge_scan_block,
-				  khx_merge_scan_round, budget, rules, progress))
+				  khx_merge_scan_round, budget,
+				  khx_merge_scan_end, rules, progress))
 		return false;
 	do {
 		more = khx_merge_scan_collect(&run, budget);
 		khx_merge_settle_run(&run, rules, progress);
-	} while (more && *budget);
-	return *budget;
+	} while (more && *budget && !khx_merge_scan_is_late());
+	return !more;
 }
 
 /* The file after @file, or NULL. */
@@ -119,13 +134,15 @@ static void khx_merge_scan_move(struct khx_merge_file *file)
 	khx_merge_scan_block = 0;
 }
 
-void khx_merge_scan_batch(const struct khx_merge_rules *rules,
-			  unsigned int budget,
-			  struct khx_merge_progress *progress)
+unsigned int khx_merge_scan_batch(const struct khx_merge_rules *rules,
+				  unsigned int budget,
+				  struct khx_merge_progress *progress)
 {
+	const unsigned int start = budget;
 	struct khx_merge_file *file;
 
 	mutex_lock(&khx_merge_scan_lock);
+	khx_merge_scan_end = jiffies + KHX_MERGE_SCAN_TIME;
 	if (!khx_merge_scan_cursor)
 		khx_merge_scan_move(list_first_entry_or_null(&khx_merge_scan_files,
 							     struct khx_merge_file,
@@ -136,11 +153,17 @@ void khx_merge_scan_batch(const struct khx_merge_rules *rules,
 			break;
 		khx_merge_scan_move(khx_merge_scan_after(file));
 		cond_resched();
+		/* Files without pages are not for nothing either. */
+		if (budget)
+			budget--;
+		if (!budget || khx_merge_scan_is_late())
+			break;
 	}
 	progress->pass_done = !khx_merge_scan_cursor;
 	if (progress->pass_done)
 		khx_merge_scan_round++;
 	mutex_unlock(&khx_merge_scan_lock);
+	return start - budget;
 }
 
 bool khx_merge_scan_visit(bool (*fn)(struct khx_merge_file *, void *), void *arg)

@@ -19,10 +19,13 @@ struct khx_merge_progress {
 	bool pass_done;			/* every file has been seen */
 };
 
-/* Looks at up to @budget pages where it left off, at most to the pass's end. */
-void khx_merge_scan_batch(const struct khx_merge_rules *rules,
-			  unsigned int budget,
-			  struct khx_merge_progress *progress);
+/*
+ * Looks at up to @budget pages where it left off, at most to the pass's end or for
+ * some ms. Returns how much of the budget that took.
+ */
+unsigned int khx_merge_scan_batch(const struct khx_merge_rules *rules,
+				  unsigned int budget,
+				  struct khx_merge_progress *progress);
 
 /*
  * Calls @fn for each file under the scan lock, so that no file goes meanwhile,

@@ -14,6 +14,7 @@
  * pages are really equal, and stay so, is found out as for all small pages, after
  * the split. Every eighth pass looks at a 2 MiB page.
  */
+#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
@@ -90,6 +91,7 @@ static bool khx_merge_split_pays(struct khx_merge_file *file, pgoff_t first,
 
 bool khx_merge_split_scan(struct khx_merge_file *file, pgoff_t *next,
 			  unsigned int round, unsigned int *budget,
+			  unsigned long end,
 			  const struct khx_merge_rules *rules,
 			  struct khx_merge_progress *progress)
 {
@@ -103,7 +105,7 @@ bool khx_merge_split_scan(struct khx_merge_file *file, pgoff_t *next,
 		    (block + round) % KHX_MERGE_SPLIT_ROUNDS)
 			continue;
 		*next = block;
-		if (!*budget)
+		if (!*budget || time_after(jiffies, end))
 			return false;
 		*budget -= min(*budget, KHX_MERGE_SPLIT_BUDGET);
 		*next = block + 1;

@@ -10,10 +10,12 @@ struct khx_merge_rules;
 
 /*
  * Scan lock held: looks at the file's 2 MiB pages from *@next on, those whose turn
- * it is in @round, and splits those that pay. False when the budget ended first.
+ * it is in @round, and splits those that pay. False when the budget, or the time
+ * until @end (jiffies), was over first.
  */
 bool khx_merge_split_scan(struct khx_merge_file *file, pgoff_t *next,
 			  unsigned int round, unsigned int *budget,
+			  unsigned long end,
 			  const struct khx_merge_rules *rules,
 			  struct khx_merge_progress *progress);
 

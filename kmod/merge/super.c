@@ -189,10 +189,10 @@ static int khx_merge_super_show_options(struct seq_file *m, struct dentry *root)
 {
 	struct khx_merge_super *super = root->d_sb->s_fs_info;
 	const struct khx_merge_options *opt = &super->opt;
+	unsigned long max = READ_ONCE(opt->max_pages);
 
-	if (opt->max_pages)
-		seq_printf(m, ",size=%lluk",
-			   (u64)opt->max_pages << (PAGE_SHIFT - 10));
+	if (max)
+		seq_printf(m, ",size=%lluk", (u64)max << (PAGE_SHIFT - 10));
 	if (opt->name)
 		seq_printf(m, ",domain=%s", opt->name);
 	if (opt->nomerge)
@@ -232,6 +232,7 @@ static int khx_merge_super_fill(struct super_block *sb, struct fs_context *fc)
 		return -ENOMEM;
 	super->opt = *opt;
 	opt->name = NULL;	/* moved */
+	ratelimit_state_init(&super->full_events, HZ, 1);
 	sb->s_fs_info = super;
 	super->domain = khx_merge_domain_get(super->opt.name);
 	if (IS_ERR(super->domain))
@@ -284,6 +285,9 @@ static int khx_merge_super_reconfigure(struct fs_context *fc)
 		return invalf(fc, "khxmem: strict cannot change");
 	if (opt->huge != super->opt.huge)
 		return invalf(fc, "khxmem: huge= cannot change");
+	if (opt->mode != super->opt.mode || !uid_eq(opt->uid, super->opt.uid) ||
+	    !gid_eq(opt->gid, super->opt.gid))
+		return invalf(fc, "khxmem: mode=, uid= and gid= cannot change: use chmod and chown");
 	WRITE_ONCE(super->opt.max_pages, opt->max_pages);
 	return 0;
 }

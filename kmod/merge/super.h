@@ -4,6 +4,7 @@
 
 #include <linux/atomic.h>
 #include <linux/fs.h>
+#include <linux/ratelimit.h>
 #include <linux/uidgid.h>
 
 struct khx_merge_domain;
@@ -41,6 +42,7 @@ struct khx_merge_options {
  * @domain: reference held while mounted
  * @used: pages its files hold, merged or not; never above @opt.max_pages but
  *	after that was lowered
+ * @full_events: how often the mount says that it is full
  *
  * A merged page counts for each of its sharers. So what a guest has been given
  * stays its own: writing to a merged page needs a frame but no room.
@@ -49,6 +51,7 @@ struct khx_merge_super {
 	struct khx_merge_options opt;
 	struct khx_merge_domain *domain;
 	atomic_long_t used;
+	struct ratelimit_state full_events;
 };
 
 /* Takes room for @n pages: false when the mount is full. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Undoing all merges. */
+#include <linux/jiffies.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 
@@ -12,6 +13,8 @@
 
 /* Entries handled before the scan lock is let go, for files that want to leave. */
 #define KHX_MERGE_UNMERGE_BATCH	512
+/* And the time: memory may be hard to find. */
+#define KHX_MERGE_UNMERGE_TIME	(HZ / 200 + 1)
 
 struct khx_merge_unmerge {
 	unsigned long epoch;
@@ -58,6 +61,7 @@ static bool khx_merge_unmerge_some(struct khx_merge_file *file, void *arg)
 	struct khx_merge_unmerge *unmerge = arg;
 	unsigned int left = KHX_MERGE_UNMERGE_BATCH;
 	unsigned long index = file->unmerge_next;
+	unsigned long end = jiffies + KHX_MERGE_UNMERGE_TIME;
 	void *entry;
 
 	if (file->unmerge_epoch == unmerge->epoch ||
@@ -65,7 +69,7 @@ static bool khx_merge_unmerge_some(struct khx_merge_file *file, void *arg)
 		return false;
 	xa_for_each_start(&file->pages, index, entry, file->unmerge_next) {
 		file->unmerge_next = index;
-		if (!left--)
+		if (!left-- || time_after(jiffies, end))
 			return true;
 		unmerge->ret = khx_merge_unmerge_page(file, index);
 		if (unmerge->ret)

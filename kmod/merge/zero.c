@@ -11,10 +11,17 @@
 
 static struct folio **khx_merge_zero_folios;
 
+/* One in bad memory serves nobody any more, unless all of the node's are bad. */
 struct folio *khx_merge_zero_folio(pgoff_t index)
 {
-	return khx_merge_zero_folios[numa_node_id() * KHX_MERGE_ZERO_COPIES +
-				     index % KHX_MERGE_ZERO_COPIES];
+	struct folio **folios = khx_merge_zero_folios +
+				numa_node_id() * KHX_MERGE_ZERO_COPIES;
+	int i;
+
+	for (i = 0; i < KHX_MERGE_ZERO_COPIES - 1; i++, index++)
+		if (!folio_test_hwpoison(folios[index % KHX_MERGE_ZERO_COPIES]))
+			break;
+	return folios[index % KHX_MERGE_ZERO_COPIES];
 }
 
 static struct folio *khx_merge_zero_alloc(int node)

@@ -6,10 +6,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <linux/falloc.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "khxmem.h"
@@ -18,6 +20,9 @@
 #define CGROUP "/sys/fs/cgroup"
 #define GROUP CGROUP "/khx-merge-test"
 #define FILE_PAGES 4096UL
+#define WRITTEN 512UL
+#define SCATTERED 4096UL
+#define MAPPINGS 30000
 
 static void touch_page(void *page)
 {
@@ -204,12 +209,55 @@ static void check_unmerge_limit(void)
 	close(fd);
 }
 
+/* In the group: write(2) only, each of the contents twice. */
+static void write_in_group(void *arg)
+{
+	static char page[PAGE];
+	unsigned long i;
+
+	if (write_text(GROUP "/cgroup.procs", "0"))
+		_exit(3);
+	for (i = 0; i < 2 * WRITTEN; i++) {
+		page_fill(page, 1 + i % WRITTEN);
+		if (pwrite(*(int *)arg, page, PAGE, i * PAGE) != PAGE)
+			_exit(4);
+	}
+}
+
+/* In the group: one zero page in each 2 MiB. */
+static void scatter_in_group(void *arg)
+{
+	unsigned long i;
+
+	if (write_text(GROUP "/cgroup.procs", "0"))
+		_exit(3);
+	for (i = 0; i < SCATTERED; i++)
+		if (fallocate(*(int *)arg, FALLOC_FL_KEEP_SIZE, i << 21, PAGE))
+			_exit(4);
+}
+
+static void check_charged_for(void (*fn)(void *), unsigned long pages,
+			      const char *what, long merges, long bytes)
+{
+	int fd = khxmem_file(NULL, pages);
+	long current;
+
+	dies_of(0, fn, &fd);
+	merges += figure("pages_merged");
+	scan_fast();
+	figure_reaches("pages_merged", merges, 60);
+	scan_stop();
+	current = read_number(GROUP "/memory.current");
+	tap_ok(current >= bytes, "%s (%ld of %ld bytes)", what, current, bytes);
+	close(fd);
+}
+
 static void check_cgroup(void)
 {
 	int fd, i;
 
 	if (!group_make()) {
-		for (i = 0; i < 10; i++)
+		for (i = 0; i < 12; i++)
 			tap_skip("no memory cgroups", "what is charged to whom");
 		return;
 	}
@@ -227,16 +275,70 @@ static void check_cgroup(void)
 	close(fd);
 	check_group_limit();
 	check_unmerge_limit();
+	check_charged_for(write_in_group, 2 * WRITTEN,
+			  "copies of what was only written are charged",
+			  2 * WRITTEN, WRITTEN * PAGE);
+	check_charged_for(scatter_in_group, SCATTERED * 512,
+			  "and so is what is remembered of merges",
+			  SCATTERED, SCATTERED * 2048 * 3 / 4);
 	khxmem_umount(NULL);
 	rmdir(GROUP);
+}
+
+/* The slowest of creations and ends of files in another mount, in ms. */
+static long slowest_file(unsigned int seconds)
+{
+	struct timespec start, now;
+	long slowest = 0, end, ms;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	end = start.tv_sec + seconds;
+	while (start.tv_sec < end) {
+		close(khxmem_file("-other", 1));
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		ms = (now.tv_sec - start.tv_sec) * 1000 +
+		     (now.tv_nsec - start.tv_nsec) / 1000000;
+		slowest = ms > slowest ? ms : slowest;
+		start = now;
+	}
+	return slowest;
+}
+
+/* A file whose pages are unmapped one by one, each time from very many mappings. */
+static void check_many_mappings(void)
+{
+	const unsigned long pages = 512;
+	long slowest;
+	unsigned long i;
+	char *map;
+	int fd;
+
+	khxmem_mount(NULL, NULL);
+	khxmem_mount("-other", NULL);
+	fd = khxmem_file(NULL, pages);
+	map = khxmem_map(fd, pages);
+	for (i = 1; i < MAPPINGS; i++)
+		khxmem_map(fd, pages);
+	for (i = 0; i < pages; i += 2)
+		page_fill(map + i * PAGE, 1000 + i);
+	scan_fast();
+	slowest = slowest_file(10);
+	scan_stop();
+	tap_ok(slowest < 2000,
+	       "a file mapped %d times does not hold others up (%ld ms)",
+	       MAPPINGS, slowest);
+	close(fd);
+	khxmem_umount("-other");
 }
 
 int main(void)
 {
 	khxmem_mount(NULL, NULL);
 	khxmem_umount(NULL);
-	tap_plan(4 + 3 + 2 + 3 + 5);
+	tap_plan(4 + 3 + 2 + 3 + 5 + 2 + 1);
 	check_size();
 	check_cgroup();
+	/* Its mappings end with the test. */
+	check_many_mappings();
 	return tap_exit();
 }

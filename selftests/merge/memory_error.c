@@ -94,6 +94,26 @@ static void check_private(char *map)
 	tap_expect_splat(NULL);
 }
 
+/* The zero page of one file's hole goes bad: it is everyone's, and has copies. */
+static void check_zero(char *map)
+{
+	char *neighbour;
+	int fd;
+
+	khxmem_mount("-other", NULL);
+	fd = khxmem_file("-other", PAGES);
+	neighbour = khxmem_map(fd, PAGES);
+	read_page(map);
+	tap_expect_splat("Memory failure");
+	madvise(map, PAGE, MADV_HWPOISON);
+	tap_ok(!dies_of(SIGBUS, read_page, neighbour), "a bad zero page is no one else's");
+	tap_ok(!dies_of(SIGBUS, write_page, neighbour), "nor in the way of a write");
+	tap_expect_splat(NULL);
+	munmap(neighbour, PAGES * PAGE);
+	close(fd);
+	khxmem_umount("-other");
+}
+
 int main(void)
 {
 	char *map, *other;
@@ -104,9 +124,12 @@ int main(void)
 	map = khxmem_map(fd, PAGES);
 	other = khxmem_map(fd, PAGES);
 	merge_all(map);
-	tap_plan(8 + 2);
+	tap_plan(8 + 2 + 2);
 	check_merged(fd, map, other);
 	check_private(map);
+	ftruncate(fd, 0);
+	ftruncate(fd, PAGES * PAGE);
+	check_zero(map);
 	munmap(other, PAGES * PAGE);
 	munmap(map, PAGES * PAGE);
 	close(fd);

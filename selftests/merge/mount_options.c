@@ -104,6 +104,11 @@ static void check_remount(void)
 	tap_is(remount("domain=d2"), -EINVAL, "the domain cannot be changed");
 	tap_is(remount("nomerge"), -EINVAL, "nomerge cannot be set later");
 	tap_is(remount("strict"), -EINVAL, "strict cannot be set later");
+	tap_is(remount("mode=0700"), -EINVAL, "the root's mode cannot be set later");
+	tap_is(remount("uid=9"), -EINVAL, "nor its owner");
+	tap_is(remount("huge=always"), -EINVAL, "huge=always cannot be set later");
+	tap_is(remount("size=8m,mode=1750,uid=7,gid=8"), 0,
+	       "what is in force may be repeated");
 	khxmem_umount(NULL);
 }
 
@@ -130,7 +135,7 @@ int main(void)
 {
 	khxmem_mount(NULL, NULL);
 	khxmem_umount(NULL);
-	tap_plan(sizeof(bad) / sizeof(*bad) + sizeof(good) / sizeof(*good) + 10);
+	tap_plan(sizeof(bad) / sizeof(*bad) + sizeof(good) / sizeof(*good) + 14);
 	check_refused();
 	check_taken();
 	check_effect();

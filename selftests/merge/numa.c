@@ -33,6 +33,16 @@ static void bind_to(void *addr, unsigned long pages, int node)
 		tap_bail("mbind: node %d", node);
 }
 
+/* For what this task allocates on nobody's behalf; -1 for any. */
+static void prefer_node(int node)
+{
+	unsigned long mask = node < 0 ? 0 : 1UL << node;
+
+	if (syscall(SYS_set_mempolicy, node < 0 ? MPOL_DEFAULT : MPOL_BIND,
+		    node < 0 ? NULL : &mask, node < 0 ? 0 : 8 * sizeof(mask)))
+		tap_bail("set_mempolicy: node %d", node);
+}
+
 static unsigned long not_on(const char *map, unsigned long pages, int node)
 {
 	unsigned long i, n = 0;
@@ -76,7 +86,12 @@ static void check_across_nodes(char *map)
 {
 	unsigned long i;
 
+	prefer_node(1);
 	tap_is(setting("run", 2), 0, "unmerged");
+	prefer_node(-1);
+	tap_is(not_on(map, PAGES / 2, 0) +
+	       not_on(map + PAGES / 2 * PAGE, PAGES / 2, 1), 0,
+	       "on the node of its copy, not of who asks");
 	tap_is(setting("merge_across_nodes", 1), 0, "it can");
 	scan_fast();
 	tap_ok(figure_reaches("pages_sharing", PAGES - 1, 20),
@@ -102,7 +117,7 @@ int main(void)
 		khxmem_umount(NULL);
 		tap_skip_all("one node only (numa=fake=2 makes two)");
 	}
-	tap_plan(8 + 5);
+	tap_plan(8 + 6);
 	fd = khxmem_file(NULL, PAGES);
 	map = khxmem_map(fd, PAGES);
 	check_within_nodes(map);

@@ -61,6 +61,8 @@ settings() {
 		--bounding-set=-all --inh-caps=-all khx merge set run 1
 	tap_fails "nor see whose files there are" setpriv --reuid 65534 \
 		--clear-groups --bounding-set=-all --inh-caps=-all khx merge files
+	tap_fails "nor what merges in which domain" setpriv --reuid 65534 \
+		--clear-groups --bounding-set=-all --inh-caps=-all khx merge domains
 }
 
 figures() {
@@ -73,6 +75,13 @@ figures() {
 	tap_is "$(khx merge show warn 0 2>&1 | grep -c 'are promised')" 1 \
 		"a promise beyond the threshold is warned of"
 	tap_is "$(khx -j merge domains | jq length)" 2 "every domain is listed"
+	truncate -s 4E "$dir-small/long"
+	tap_is "$(shows .promised_mib show)" 64 \
+		"no more is promised than a mount may hold"
+	mv "$dir-small/long" "$dir-small/"$'a\n\e[2Jb'
+	tap_is "$(khx merge files | grep -c '^a\|'$'\e')" 0 \
+		"a file's name is no command to the terminal"
+	rm "$dir-small/"$'a\n\e[2Jb'
 }
 
 merging() {
@@ -94,7 +103,7 @@ full() {
 	tap_run "a full mount is an event" tap_wait 5 event merge-limit
 }
 
-tap_plan $((8 + 6 + 5 + 1))
+tap_plan $((10 + 7 + 5 + 1))
 khx -j monitor > "$work/events" &
 sleep 0.5
 figures

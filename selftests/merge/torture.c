@@ -11,6 +11,8 @@
  *	kernel	has the kernel write pages of its own (/proc/self/mem), and hold
  *		them for a while (vmsplice)
  *	cutter	truncates another file of the same contents, and writes it again
+ *	racer	writes one page through two mappings, one after the other, while
+ *		another thread punches it out: no later write is lost alone
  *	huge	has two threads rewrite, verify and punch a file of 2 MiB pages
  *		while they are split; then another, as split ones stay so
  *	knobs	changes settings, unmerges, runs again
@@ -46,7 +48,8 @@
 #define FIRST_COUNTER	(WRITERS * PER_WRITER)
 #define FIRST_PUNCHED	(FIRST_COUNTER + COUNTERS)
 #define FIRST_KERNELS	(FIRST_PUNCHED + PUNCHED)
-#define PAGES		(FIRST_KERNELS + KERNELS)
+#define RACED		(FIRST_KERNELS + KERNELS)
+#define PAGES		(RACED + 1)
 
 static char *map, *alias;
 static int fd;
@@ -220,6 +223,34 @@ static void *cutter_thread(void *arg)
 	return NULL;
 }
 
+static void *racer_thread(void *arg)
+{
+	volatile uint64_t *a = (void *)page_of(map, RACED);
+	volatile uint64_t *b = (void *)page_of(alias, RACED);
+	uint64_t value = 0, first, second;
+
+	(void)arg;
+	while (!stop) {
+		value++;
+		b[2] = value;	/* maps what is there */
+		a[0] = value;
+		b[1] = value;
+		first = a[0];
+		second = a[1];
+		check(first != value || second == value || a[0] != value);
+	}
+	return NULL;
+}
+
+static void *race_puncher_thread(void *arg)
+{
+	(void)arg;
+	while (!stop)
+		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			  RACED * PAGE, PAGE);
+	return NULL;
+}
+
 static struct huge_file {
 	char *map, *alias;
 	int fd;
@@ -327,7 +358,8 @@ static void run_all(unsigned int seconds)
 {
 	void *(*others[])(void *) = {
 		counter_thread, puncher_thread, forker_thread, kernel_thread,
-		cutter_thread, huge_thread, knobs_thread,
+		cutter_thread, racer_thread, race_puncher_thread, huge_thread,
+		knobs_thread,
 	};
 	const unsigned long more = sizeof(others) / sizeof(*others);
 	pthread_t threads[WRITERS + more];
