@@ -81,7 +81,8 @@ static bool khx_merge_split_pays(struct khx_merge_file *file, pgoff_t first,
 	folio = khx_merge_block_get(file, first);
 	if (folio) {
 		worth = khx_merge_split_look(file, first, folio, rules);
-		last = min(worth, (unsigned long)folio->private);
+		last = min_t(unsigned long, worth,
+			     (unsigned long)folio->private);
 		folio->private = (void *)worth;
 		folio_put(folio);
 	}

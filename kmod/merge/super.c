@@ -130,7 +130,7 @@ static int khx_merge_parse_param(struct fs_context *fc,
 	case KHX_MERGE_OPT_HUGE:
 		if (result.uint_32 == KHX_MERGE_HUGE_ALWAYS &&
 		    !IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
-			return invalf(fc, "khxmem: huge=always: this kernel has no transparent huge pages");
+			return invalf(fc, "khxmem: huge=always: no transparent huge pages");
 		opt->huge = result.uint_32;
 		break;
 	case KHX_MERGE_OPT_MODE:
@@ -287,7 +287,7 @@ static int khx_merge_super_reconfigure(struct fs_context *fc)
 		return invalf(fc, "khxmem: huge= cannot change");
 	if (opt->mode != super->opt.mode || !uid_eq(opt->uid, super->opt.uid) ||
 	    !gid_eq(opt->gid, super->opt.gid))
-		return invalf(fc, "khxmem: mode=, uid= and gid= cannot change: use chmod and chown");
+		return invalf(fc, "khxmem: mode=, uid= and gid= cannot change");
 	WRITE_ONCE(super->opt.max_pages, opt->max_pages);
 	return 0;
 }

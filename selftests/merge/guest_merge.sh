@@ -7,7 +7,7 @@
 #	guest b   mem-path=FILE, free page reporting
 #
 # Their pages merge, what they compute stays right, and memory comes back. Then
-# the same two with anonymous memory and KSM, to compare what is saved.
+# one with huge=always. (What KSM saves: guest_compare.sh.)
 
 here=$(dirname "$0")
 . "${KHX_LIB:-$here/../lib}/tap.sh"
@@ -23,11 +23,6 @@ reporting=(-device virtio-balloon-pci,free-page-reporting=on)
 real() {
 	echo $(($(figure pages_shared) + $(figure pages_unshared) +
 		$(figure pages_volatile)))
-}
-
-ksm_real() {
-	cat $ksm/pages_shared $ksm/pages_unshared $ksm/pages_volatile |
-		awk '{ sum += $1 } END { print sum }'
 }
 
 passed() {
@@ -67,7 +62,6 @@ saved() {
 		"cpu $(($(figure cpu_ns) / 1000000)) ms passes $(figure full_scans)"
 	tap_run "guest a computes what is right" work a
 	tap_run "guest b computes what is right" work b
-	echo "$merged_real" > "$GUEST_DIR/khx-real"
 }
 
 unmerged() {
@@ -111,26 +105,40 @@ leaves_nothing() {
 	tap_run "nothing keeps the mount" umount "$dir"
 }
 
-# Zeros as KSM's zero page, so that both give zero pages back.
-compare_ksm() {
-	local khx_real
-	khx_real=$(cat "$GUEST_DIR/khx-real")
-	[ -d $ksm ] || { tap_skip "no KSM" "khx_merge saves as much as KSM"; return; }
-	echo 1 > $ksm/use_zero_pages
-	start a "memory-backend-ram,merge=on,prealloc=on" -device virtio-balloon-pci
-	GUEST_MEM=$REPORTING_MEM start b "memory-backend-ram,merge=on" \
-		"${reporting[@]}"
-	guest_wait a 240 && guest_wait b 240 || tap_bail "no guests for KSM"
-	scan_fast $ksm
-	settles $ksm ksm_real
-	tap_diag "KSM: $(($(ksm_real) >> 8)) MiB," \
-		"sharing $(cat $ksm/pages_sharing) shared $(cat $ksm/pages_shared)"
-	tap_ok "$([ "$khx_real" -le $(($(ksm_real) * 105 / 100)) ]; echo $?)" \
-		"khx_merge saves as much as KSM ($khx_real and $(ksm_real) pages left)"
-	echo 0 > $ksm/run
+# pages_2m: 2 MiB mappings of all guests
+pages_2m() {
+	cat /sys/kernel/debug/kvm/pages_2m
 }
 
-tap_plan 15
+mapped_huge() {
+	[ "$(pages_2m)" -ge $((GUEST_MEM / 2 / 4)) ]
+}
+
+fewer_huge() {
+	[ "$(figure huge_pages)" -lt "$1" ]
+}
+
+# A guest on pages of 2 MiB: KVM maps them so until there is something to merge.
+huge() {
+	local before
+	mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
+	tap_run "huge=always is mounted" \
+		mount -t khxmem -o size=1g,huge=always khxmem "$dir"
+	start c "$(khxmem "$dir")"
+	tap_run "a guest boots on pages of 2 MiB" guest_wait c 240
+	tap_run "KVM maps them as such ($(pages_2m))" mapped_huge
+	before=$(figure huge_pages)
+	scan_fast $sysfs
+	tap_run "what shares, or is zeros, is split" tap_wait 120 fewer_huge "$before"
+	tap_run "the guest computes what is right" work c
+	tap_diag "$(figure huge_pages) pages of 2 MiB left, $(pages_2m) mapped," \
+		"sharing $(figure pages_sharing)"
+	guest_kill c
+	echo 0 > $sysfs/run
+	tap_run "nothing keeps that mount" umount "$dir"
+}
+
+tap_plan 20
 tap_run "khxmem is mounted" mount -t khxmem -o size=1g khxmem "$dir" || tap_bail
 echo 100 > $sysfs/cpu_limit
 boots
@@ -139,5 +147,5 @@ saved
 unmerged
 dies
 leaves_nothing
-compare_ksm
+huge
 tap_exit
