@@ -15,6 +15,7 @@ static DEFINE_MUTEX(khx_merge_domain_mutex);
 static LIST_HEAD(khx_merge_domains);
 static struct khx_merge_stats khx_merge_domain_gone;
 static u32 khx_merge_domain_next_id;
+static unsigned int khx_merge_domain_nr_gone;
 
 static struct khx_merge_domain *khx_merge_domain_create(const char *name)
 {
@@ -84,6 +85,7 @@ void khx_merge_domain_put(struct khx_merge_domain *domain)
 	if (!refcount_dec_and_mutex_lock(&domain->refs, &khx_merge_domain_mutex))
 		return;
 	list_del(&domain->link);
+	WRITE_ONCE(khx_merge_domain_nr_gone, khx_merge_domain_nr_gone + 1);
 	khx_merge_domain_retire(domain);
 	mutex_unlock(&khx_merge_domain_mutex);
 
@@ -93,6 +95,12 @@ void khx_merge_domain_put(struct khx_merge_domain *domain)
 	rhashtable_destroy(&domain->candidates);
 	rhltable_destroy(&domain->stables);
 	kfree(domain);
+}
+
+unsigned int khx_merge_domain_changes(void)
+{
+	return READ_ONCE(khx_merge_domain_next_id) +
+	       READ_ONCE(khx_merge_domain_nr_gone);
 }
 
 int khx_merge_domain_each(int (*fn)(struct khx_merge_domain *, void *), void *arg)

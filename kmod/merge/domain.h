@@ -66,6 +66,9 @@ static inline bool khx_merge_domain_is_contested(struct khx_merge_domain *domain
 	return test_bit(key % KHX_MERGE_DOMAIN_CONTESTED, domain->contested);
 }
 
+/* Domains that came or went so far. */
+unsigned int khx_merge_domain_changes(void);
+
 /* Calls @fn for every domain, under the list's mutex, until it returns nonzero. */
 int khx_merge_domain_each(int (*fn)(struct khx_merge_domain *, void *), void *arg);
 

@@ -170,7 +170,10 @@ static int khx_merge_set_doit(struct sk_buff *skb, struct genl_info *info)
 	return ret;
 }
 
-/* A dump goes over a list that may change between its messages: by position. */
+/*
+ * A dump goes over a list by position. If that changes between its messages, they
+ * say so (NLM_F_DUMP_INTR), and who asked asks again.
+ */
 struct khx_merge_dump {
 	struct sk_buff *skb;
 	struct netlink_callback *cb;
@@ -192,6 +195,7 @@ static int khx_merge_dump_end(struct khx_merge_dump *dump, void *hdr, int ret)
 		genlmsg_cancel(dump->skb, hdr);
 		return ret;
 	}
+	genl_dump_check_consistent(dump->cb, hdr);
 	genlmsg_end(dump->skb, hdr);
 	dump->cb->args[0]++;
 	return 0;
@@ -258,6 +262,7 @@ static int khx_merge_file_dumpit(struct sk_buff *skb, struct netlink_callback *c
 {
 	struct khx_merge_dump dump = { skb, cb, cb->args[0] };
 
+	cb->seq = khx_merge_scan_changes() + 1;	/* 0 is for "not yet known" */
 	khx_merge_scan_visit(khx_merge_dump_file, &dump);
 	return skb->len;
 }
@@ -284,6 +289,7 @@ static int khx_merge_domain_dumpit(struct sk_buff *skb,
 {
 	struct khx_merge_dump dump = { skb, cb, cb->args[0] };
 
+	cb->seq = khx_merge_domain_changes() + 1;
 	khx_merge_domain_each(khx_merge_dump_domain, &dump);
 	return skb->len;
 }

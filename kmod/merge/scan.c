@@ -49,6 +49,7 @@
 /* Guards the list and everything below, and keeps files while it is held. */
 static DEFINE_MUTEX(khx_merge_scan_lock);
 static LIST_HEAD(khx_merge_scan_files);
+static unsigned int khx_merge_scan_nr_changes;
 static struct khx_merge_file *khx_merge_scan_cursor;	/* NULL: start of a pass */
 static pgoff_t khx_merge_scan_index;
 static pgoff_t khx_merge_scan_block;
@@ -181,9 +182,15 @@ bool khx_merge_scan_visit(bool (*fn)(struct khx_merge_file *, void *), void *arg
 	return ret;
 }
 
+unsigned int khx_merge_scan_changes(void)
+{
+	return READ_ONCE(khx_merge_scan_nr_changes);
+}
+
 void khx_merge_scan_add(struct khx_merge_file *file)
 {
 	mutex_lock(&khx_merge_scan_lock);
+	WRITE_ONCE(khx_merge_scan_nr_changes, khx_merge_scan_nr_changes + 1);
 	list_add_tail(&file->scan_link, &khx_merge_scan_files);
 	mutex_unlock(&khx_merge_scan_lock);
 }
@@ -191,6 +198,7 @@ void khx_merge_scan_add(struct khx_merge_file *file)
 void khx_merge_scan_remove(struct khx_merge_file *file)
 {
 	mutex_lock(&khx_merge_scan_lock);
+	WRITE_ONCE(khx_merge_scan_nr_changes, khx_merge_scan_nr_changes + 1);
 	if (khx_merge_scan_cursor == file)
 		khx_merge_scan_move(khx_merge_scan_after(file));
 	list_del_init(&file->scan_link);

@@ -27,6 +27,9 @@ unsigned int khx_merge_scan_batch(const struct khx_merge_rules *rules,
 				  unsigned int budget,
 				  struct khx_merge_progress *progress);
 
+/* Files that came or went so far; changes under the scan lock only. */
+unsigned int khx_merge_scan_changes(void);
+
 /*
  * Calls @fn for each file under the scan lock, so that no file goes meanwhile,
  * until it returns true. Returns whether it did.
