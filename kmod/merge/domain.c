@@ -4,6 +4,7 @@
 #include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/timekeeping.h>
 
 #include "candidate.h"
 #include "domain.h"
@@ -39,6 +40,7 @@ static struct khx_merge_domain *khx_merge_domain_create(const char *name)
 	refcount_set(&domain->refs, 1);
 	strscpy(domain->name, name, sizeof(domain->name));
 	domain->id = ++khx_merge_domain_next_id;
+	domain->born = ktime_get_seconds();
 	domain->seed = get_random_u64();
 	list_add_tail(&domain->link, &khx_merge_domains);
 	return domain;

@@ -20,6 +20,7 @@
  * @refs: one for each mount
  * @name: what mounts ask for with ``domain=``, "" for a domain of one mount
  * @id: number that tells domains apart in netlink and sysfs
+ * @born: when it came to be, in seconds since boot
  * @seed: secret start of every hash, so that the contents a guest would have
  *	to choose to make pages collide differ from domain to domain
  * @lock: guards @stables and @candidates, and the step of a merged copy's
@@ -37,6 +38,7 @@ struct khx_merge_domain {
 	refcount_t refs;
 	char name[KHX_MERGE_DOMAIN_NAME_MAX + 1];
 	u32 id;
+	time64_t born;
 	u64 seed;
 
 	spinlock_t lock;

@@ -22,6 +22,7 @@ struct mem_cgroup;
  * @memcg: charged for merged copies, which are made on behalf of no task: the
  *	cgroup of the first task that mapped or wrote the file. Set once.
  * @owner: process that mapped the file first, for those who look
+ * @born: when it came to be, in seconds since boot
  * @scan_link: in the list of files to scan, under the scan lock
  * @unmerge_epoch: last unmerging this file has been through; scan lock
  * @unmerge_next: where unmerging goes on; scan lock
@@ -35,6 +36,7 @@ struct khx_merge_file {
 	struct khx_merge_domain *domain;
 	struct mem_cgroup *memcg;
 	pid_t owner;
+	time64_t born;
 
 	struct list_head scan_link;
 	unsigned long unmerge_epoch;

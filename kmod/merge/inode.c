@@ -4,6 +4,7 @@
 #include <linux/memcontrol.h>
 #include <linux/pagemap.h>
 #include <linux/slab.h>
+#include <linux/timekeeping.h>
 
 #include "compat/vfs.h"
 #include "file.h"
@@ -29,6 +30,7 @@ struct inode *khx_merge_inode_alloc(struct super_block *sb)
 	file->domain = NULL;
 	file->memcg = NULL;
 	file->owner = 0;
+	file->born = ktime_get_seconds();
 	file->unmerge_epoch = 0;
 	file->unmerge_next = 0;
 	memset(&file->stats, 0, sizeof(file->stats));

@@ -3,6 +3,7 @@
 #include <linux/dcache.h>
 #include <linux/jiffies.h>
 #include <linux/overflow.h>
+#include <linux/timekeeping.h>
 #include <net/genetlink.h>
 #include <linux/khx_merge.h>
 
@@ -65,6 +66,12 @@ static int khx_merge_put_stats(struct sk_buff *skb, struct khx_merge_stats *stat
 	for (i = 0; i < KHX_MERGE_NR_STATS; i++)
 		totals[i] = khx_merge_stats_read(stats, i);
 	return khx_merge_put_totals(skb, totals);
+}
+
+static int khx_merge_put_age(struct sk_buff *skb, time64_t born)
+{
+	return khx_merge_put_u64(skb, KHX_MERGE_A_AGE,
+				 ktime_get_seconds() - born);
 }
 
 static int khx_merge_put_settings(struct sk_buff *skb)
@@ -234,6 +241,7 @@ static int khx_merge_put_file(struct sk_buff *skb, struct khx_merge_file *file)
 	    khx_merge_put_u64(skb, KHX_MERGE_A_SIZE, i_size_read(inode)) ||
 	    nla_put_u32(skb, KHX_MERGE_A_DOMAIN_ID, file->domain->id) ||
 	    (owner && nla_put_u32(skb, KHX_MERGE_A_OWNER, owner)) ||
+	    khx_merge_put_age(skb, file->born) ||
 	    khx_merge_put_name(skb, inode))
 		return -EMSGSIZE;
 	return khx_merge_put_stats(skb, &file->stats);
@@ -280,6 +288,7 @@ static int khx_merge_dump_domain(struct khx_merge_domain *domain, void *arg)
 		return -EMSGSIZE;
 	ret = nla_put_u32(dump->skb, KHX_MERGE_A_DOMAIN_ID, domain->id) ?:
 	      nla_put_string(dump->skb, KHX_MERGE_A_DOMAIN, domain->name) ?:
+	      khx_merge_put_age(dump->skb, domain->born) ?:
 	      khx_merge_put_stats(dump->skb, &domain->stats);
 	return khx_merge_dump_end(dump, hdr, ret);
 }

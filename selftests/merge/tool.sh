@@ -74,6 +74,9 @@ figures() {
 	tap_is "$(shows .domain domains)" tool "a domain is shown"
 	tap_is "$(khx merge show warn 0 2>&1 | grep -c 'are promised')" 1 \
 		"a promise beyond the threshold is warned of"
+	sleep 2
+	tap_run "and how old both are" eval \
+		'[ "$(file_row vm1 .age_s)" -ge 2 ] && [ "$(shows .age_s domains)" -ge 2 ]'
 	tap_is "$(khx -j merge domains | jq length)" 2 "every domain is listed"
 	truncate -s 4E "$dir-small/long"
 	tap_is "$(shows .promised_mib show)" 64 \
@@ -103,7 +106,7 @@ full() {
 	tap_run "a full mount is an event" tap_wait 5 event merge-limit
 }
 
-tap_plan $((10 + 7 + 5 + 1))
+tap_plan $((11 + 7 + 5 + 1))
 khx -j monitor > "$work/events" &
 sleep 0.5
 figures

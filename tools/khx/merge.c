@@ -194,6 +194,7 @@ static struct json_object *merge_file_row(unsigned int cmd,
 	if (attrs[KHX_MERGE_A_DOMAIN])
 		out_str(row, "domain",
 			mnl_attr_get_str(attrs[KHX_MERGE_A_DOMAIN]));
+	merge_add_u64(row, "age_s", attrs[KHX_MERGE_A_AGE]);
 	merge_add_stats(row, attrs);
 	return row;
 }

@@ -43,11 +43,13 @@
  *   KHX_MERGE_A_NAME (string, the last component; absent once unlinked)
  *   KHX_MERGE_A_OWNER (u32, process that first mapped it; absent before)
  *   KHX_MERGE_A_SIZE (u64, bytes), KHX_MERGE_A_DOMAIN_ID (u32)
+ *   KHX_MERGE_A_AGE (u64, seconds since it came to be)
  *   KHX_MERGE_A_STAT_*
  *
  * KHX_MERGE_CMD_DOMAIN_GET (dump, CAP_SYS_ADMIN, as it tells what merges with other
  *   users): one message a domain:
  *   KHX_MERGE_A_DOMAIN_ID (u32), KHX_MERGE_A_DOMAIN (string, may be empty)
+ *   KHX_MERGE_A_AGE (u64, seconds since its first mount)
  *   KHX_MERGE_A_STAT_*
  *
  * Events, to group "events":
@@ -106,6 +108,7 @@ enum khx_merge_attr {
 	KHX_MERGE_A_SIZE,
 	KHX_MERGE_A_DOMAIN_ID,
 	KHX_MERGE_A_DOMAIN,
+	KHX_MERGE_A_AGE,
 
 	/* Settings, with their ranges. */
 	KHX_MERGE_A_SET_RUN,			/* 0 stop, 1 run, 2 unmerge */
