@@ -12,7 +12,8 @@
  *
  * Looking takes no page from anyone: it reads samples, mapped as they are. Whether
  * pages are really equal, and stay so, is found out as for all small pages, after
- * the split. Every eighth pass looks at a 2 MiB page.
+ * the split. Every eighth pass looks at a 2 MiB page. What was seen takes 0.8 % of
+ * the memory that is in 2 MiB pages.
  */
 #include <linux/jiffies.h>
 #include <linux/mm.h>
