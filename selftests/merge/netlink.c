@@ -176,11 +176,22 @@ static void test_many_files(struct ctl *ctl)
 	khxmem_umount(NULL);
 }
 
+/* Settings that scan_fast() leaves alone, and the tests after this one rely on. */
+static const char *const kept[] = {
+	"max_page_sharing", "merge_across_nodes", "use_zero_pages",
+};
+
+#define N_KEPT	(int)(sizeof(kept) / sizeof(kept[0]))
+
 static void test_random(struct ctl *ctl)
 {
 	unsigned int seed = 20261121;
+	long values[N_KEPT];
 	char *map;
 	int fd;
+
+	for (int i = 0; i < N_KEPT; i++)
+		values[i] = figure(kept[i]);
 
 	khxmem_mount(NULL, NULL);
 	fd = khxmem_file(NULL, 2);
@@ -189,9 +200,10 @@ static void test_random(struct ctl *ctl)
 		request_random(ctl, KHX_MERGE_CMD_MAX, KHX_MERGE_A_MAX, &seed);
 	tap_is(request_run(ctl, &requests[0]), 0, "%d messages at random are answered",
 	       RANDOM_MESSAGES);
+	for (int i = 0; i < N_KEPT; i++)
+		tap_is(setting(kept[i], values[i]), 0, "%s is as before", kept[i]);
 	page_fill(map, 7);
 	page_fill(map + PAGE, 7);
-	setting("merge_across_nodes", 1);
 	scan_fast();
 	tap_ok(figure_reaches("pages_sharing", 1, 60), "and pages merge as before");
 	scan_stop();
@@ -211,7 +223,7 @@ int main(int argc, char **argv)
 	khxmem_umount(NULL);
 	ctl = malloc(sizeof(*ctl));
 	ctl_open_family(ctl, KHX_MERGE_GENL_NAME);
-	tap_plan(N_REQUESTS + 2 + 3 + 2 + 2);
+	tap_plan(N_REQUESTS + 2 + 3 + 2 + 2 + N_KEPT);
 	requests_test(ctl, requests, N_REQUESTS);
 	tap_is(figure("run"), 0, "nothing of what was refused was done");
 	tap_is(figure("cpu_limit"), 10, "and what was asked for was");
