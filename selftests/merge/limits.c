@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <linux/falloc.h>
 #include <sys/mman.h>
@@ -339,11 +341,15 @@ static void check_many_mappings(void)
 
 int main(void)
 {
+	/* It takes time itself, which others on a busy machine take, too. */
+	bool quiet = getenv("KHX_LONG");
+
 	khxmem_mount(NULL, NULL);
 	khxmem_umount(NULL);
-	tap_plan(4 + 3 + 2 + 3 + 5 + 2 + 1);
+	tap_plan(4 + 3 + 2 + 3 + 5 + 2 + quiet);
 	check_size();
 	check_cgroup();
-	check_many_mappings();
+	if (quiet)
+		check_many_mappings();
 	return tap_exit();
 }
