@@ -125,18 +125,29 @@ switch_often() {
 	kill -0 "$load" && grows
 }
 
+worker_sets() {
+	jq -s "map(select(.event == \"worker-set\" and .dev == $dev)) | length" \
+		"$work/events"
+}
+
+# The monitor listens when it has found its families, not as soon as it runs.
+is_heard() {
+	khx worker set "$dev" mode queue && khx worker set "$dev" mode device &&
+		sleep 0.5 && [ -s "$work/events" ]
+}
+
 monitored() {
+	local before
 	khx -j monitor > "$work/events" &
-	tap_wait 5 grep -q khx "/proc/$!/comm"
-	sleep 0.5
+	tap_wait 20 is_heard || return
+	before=$(worker_sets)
 	khx worker set "$dev" mode queue
 	khx worker set "$dev" mode device
 	break-queue
 	sleep 0.5
 	kill %khx
 	cat "$work/events"
-	jq -e -s "map(select(.event == \"worker-set\" and .dev == $dev)) | length == 2" \
-		"$work/events" &&
+	[ "$(worker_sets)" = $((before + 2)) ] &&
 		jq -e -s 'map(.event) | index("dev-add") < index("queue-start") and
 			index("queue-start") < index("queue-error") and
 			index("queue-error") < index("dev-del")' "$work/events" &&
