@@ -244,6 +244,14 @@ void exits_reset(void)
 	write_file(EXITS_DIR "/reset", "1");
 }
 
+void guest_begin(struct guest *g)
+{
+	guest_need();
+	guest_create(g);
+	guest_do(g, RUN_CPUID, 1, (struct kvm_regs) {});
+	exits_reset();
+}
+
 void exits_enable(bool enable)
 {
 	write_file(EXITS_DIR "/enable", enable ? "1" : "0");

@@ -97,6 +97,12 @@ void guest_do_paged(struct guest *g, enum routine routine,
 
 /* Empties all tables. */
 void exits_reset(void);
+
+/*
+ * The beginning of most tests: guest_need(), and a guest that the module knows, as
+ * it has exited once, with all figures at 0.
+ */
+void guest_begin(struct guest *g);
 void exits_enable(bool enable);
 
 /*

@@ -225,21 +225,22 @@ forever_loop:
 	out	%al, $0x80
 	jmp	forever_loop
 
+/* Return from an exception, behind the instruction of so many bytes. */
+.macro skip bytes
+	push	%bp
+	mov	%sp, %bp
+	addw	$\bytes, 2(%bp)
+	pop	%bp
+	iret
+.endm
+
 	.globl	guest_interrupt, guest_undefined, guest_fault
 guest_interrupt:
 	iret
 guest_undefined:		/* #UD: behind the three-byte instruction */
-	push	%bp
-	mov	%sp, %bp
-	addw	$3, 2(%bp)
-	pop	%bp
-	iret
+	skip	3
 guest_fault:			/* #GP: behind the two-byte instruction */
-	push	%bp
-	mov	%sp, %bp
-	addw	$2, 2(%bp)
-	pop	%bp
-	iret
+	skip	2
 guest_code_end:
 
 	.balign	2

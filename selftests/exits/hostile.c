@@ -82,11 +82,8 @@ int main(void)
 {
 	struct guest g;
 
-	guest_need();
-	guest_create(&g);
+	guest_begin(&g);
 	tap_plan(9);
-	guest_do(&g, RUN_CPUID, 1, (struct kvm_regs) {});
-	exits_reset();
 	test_ports(&g);
 	test_msrs(&g);
 	test_mmio(&g);

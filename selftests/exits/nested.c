@@ -209,10 +209,7 @@ int main(void)
 {
 	struct guest g;
 
-	guest_need();
-	guest_create(&g);
-	guest_do(&g, RUN_CPUID, 1, (struct kvm_regs) {});
-	exits_reset();
+	guest_begin(&g);
 	if (!(g.intel ? run_vmx(&g) : run_svm(&g, RUN_SVM_L2)))
 		tap_skip_all("KVM runs no guests in guests here");
 	tap_plan(8);
