@@ -69,13 +69,14 @@ static void khx_virtqueue_set_order(struct khx_virtqueue *vq)
 		    khx_virtqueue_has_feature(vq, VIRTIO_F_VERSION_1);
 }
 
-/* A new format starts from its own fresh state. */
+/*
+ * A format starts from its own fresh state. Who shows the virtqueue reads the
+ * pointer without the mutex: it is never NULL.
+ */
 static void khx_virtqueue_set_ops(struct khx_virtqueue *vq,
 				  const struct khx_virtqueue_ops *ops)
 {
-	if (vq->ops == ops)
-		return;
-	vq->ops = ops;
+	WRITE_ONCE(vq->ops, ops);
 	ops->set_base(vq, ops == &khx_packed_ops ?
 		      BIT(VRING_PACKED_EVENT_F_WRAP_CTR) : 0);
 }
@@ -97,7 +98,8 @@ void khx_virtqueue_set_features(struct khx_virtqueue *vq, u64 features)
 	khx_virtqueue_set_order(vq);
 	if (khx_virtqueue_has_feature(vq, VIRTIO_F_RING_PACKED))
 		ops = &khx_packed_ops;
-	khx_virtqueue_set_ops(vq, ops);
+	if (ops != vq->ops)
+		khx_virtqueue_set_ops(vq, ops);
 }
 
 /**
@@ -450,8 +452,8 @@ void khx_virtqueue_reset(struct khx_virtqueue *vq)
 	vq->weight = KHX_WEIGHT_DEFAULT;
 	vq->legacy_le = virtio_legacy_is_little_endian();
 	khx_virtqueue_set_memory(vq, NULL);
-	vq->ops = NULL;
 	khx_virtqueue_set_features(vq, 0);
+	khx_virtqueue_set_ops(vq, &khx_split_ops);
 }
 
 /**

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/vhost.h>
@@ -27,6 +28,7 @@
 			 VDEV_F(VIRTIO_RING_F_EVENT_IDX))
 #define KILLS		20
 #define CYCLES		200
+#define SHOW_SECONDS	2
 
 /* Threads named like one of our workers for @pid, of any process. */
 static int count_workers(pid_t pid)
@@ -257,6 +259,49 @@ static void test_cycles(void)
 	tap_is(count_workers(getpid()), 0, "no worker is left");
 }
 
+/* Reads what /proc shows of it until killed; ends if that is not all of it. */
+static pid_t start_reader(int fd)
+{
+	char path[32], text[4096];
+	ssize_t n;
+	int info;
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	do {
+		info = open(path, O_RDONLY);
+		n = read(info, text, sizeof(text) - 1);
+		close(info);
+		text[n > 0 ? n : 0] = 0;
+	} while (strstr(text, "queue-1:\tsplit num 0 "));
+	_exit(1);
+}
+
+/* Nothing of a device is ever missing, also while it changes hands. */
+static void test_show(void)
+{
+	int fd = open(NET_DEVICE, O_RDWR | O_CLOEXEC), status[2];
+	time_t end = time(NULL) + SHOW_SECONDS;
+	pid_t readers[2];
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		readers[i] = start_reader(fd);
+	while (time(NULL) < end)
+		if (ioctl(fd, VHOST_SET_OWNER) || ioctl(fd, VHOST_RESET_OWNER))
+			break;
+	for (i = 0; i < 2; i++) {
+		kill(readers[i], SIGTERM);
+		waitpid(readers[i], &status[i], 0);
+	}
+	tap_ok(WIFSIGNALED(status[0]) && WIFSIGNALED(status[1]) &&
+	       WTERMSIG(status[0]) == SIGTERM && WTERMSIG(status[1]) == SIGTERM,
+	       "it can be looked at while its owner comes and goes");
+	close(fd);
+}
+
 static void read_line(const char *path, char *text, size_t size)
 {
 	FILE *file = fopen(path, "r");
@@ -307,12 +352,13 @@ int main(void)
 {
 	if (access(NET_DEVICE, R_OK | W_OK))
 		tap_skip_all("no %s", NET_DEVICE);
-	tap_plan(10 + 2 + 2 + 1 + 2 + 1);
+	tap_plan(10 + 2 + 2 + 1 + 2 + 1 + 1);
 	test_workers();
 	test_other_process();
 	test_module();
 	test_kill();
 	test_cycles();
+	test_show();
 	test_cgroup();
 	return tap_exit();
 }
