@@ -4,8 +4,10 @@
  * (KHX_MODE_SHARED). The first device brings the crew, the last one ends it.
  */
 #include <linux/err.h>
+#include <linux/lockdep.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "core/crew.h"
 #include "core/worker.h"
@@ -24,81 +26,71 @@ static void khx_crew_free(struct khx_crew *crew)
 	kfree(crew);
 }
 
-static struct khx_crew *khx_crew_create(struct mm_struct *mm,
-					struct khx_worker *from,
-					unsigned int nworkers)
+static struct khx_crew *khx_crew_of(struct mm_struct *mm)
 {
-	struct khx_worker *worker;
 	struct khx_crew *crew;
+
+	lockdep_assert_held(&khx_crews_mutex);
+	list_for_each_entry(crew, &khx_crews, node)
+		if (crew->mm == mm)
+			return crew;
+	return NULL;
+}
+
+/**
+ * khx_crew_join - share the workers of an owner, if he has some to share
+ * @mm: the owner's
+ * @nworkers: how many there should be, 0: any number
+ *
+ * Return: the crew, NULL when there is none, or an ERR_PTR of -EBUSY when it
+ * has another number of workers.
+ */
+struct khx_crew *khx_crew_join(struct mm_struct *mm, unsigned int nworkers)
+{
+	struct khx_crew *crew;
+
+	mutex_lock(&khx_crews_mutex);
+	crew = khx_crew_of(mm);
+	if (crew && nworkers && nworkers != crew->nworkers)
+		crew = ERR_PTR(-EBUSY);
+	else if (crew)
+		crew->users++;
+	mutex_unlock(&khx_crews_mutex);
+	return crew;
+}
+
+/**
+ * khx_crew_create - share workers with the owner's other devices
+ * @mm: the owner's
+ * @workers: to be shared; the crew's own if this succeeds
+ * @nworkers: how many
+ *
+ * Return: the crew; an ERR_PTR of -EEXIST when another device was faster,
+ * whose crew is to be joined then, or -ENOMEM.
+ */
+struct khx_crew *khx_crew_create(struct mm_struct *mm,
+				 struct khx_worker *const *workers,
+				 unsigned int nworkers)
+{
+	struct khx_crew *crew, *other;
 
 	crew = kzalloc(struct_size(crew, workers, nworkers), GFP_KERNEL);
 	if (!crew)
 		return ERR_PTR(-ENOMEM);
 	crew->mm = mm;
 	crew->users = 1;
-	while (crew->nworkers < nworkers) {
-		worker = khx_worker_spawn(from, crew->nworkers);
-		if (IS_ERR(worker)) {
-			khx_crew_free(crew);
-			return ERR_CAST(worker);
-		}
-		crew->workers[crew->nworkers++] = worker;
-	}
-	return crew;
-}
-
-/* Returns the crew with one more user, NULL if there is none. */
-static struct khx_crew *khx_crew_find(struct mm_struct *mm,
-				      unsigned int nworkers)
-{
-	struct khx_crew *crew;
-
-	list_for_each_entry(crew, &khx_crews, node) {
-		if (crew->mm != mm)
-			continue;
-		if (nworkers && nworkers != crew->nworkers)
-			return ERR_PTR(-EBUSY);
-		crew->users++;
-		return crew;
-	}
-	return NULL;
-}
-
-/**
- * khx_crew_join - share the workers of an owner
- * @mm: the owner's
- * @from: one of his workers, to make others if there is no crew yet
- * @nworkers: how many, 0: as many as there are, or one
- *
- * Context: Process context. May sleep as khx_worker_spawn().
- * Return: the crew; an ERR_PTR of -EBUSY when it has another number of
- * workers, or as khx_worker_spawn().
- */
-struct khx_crew *khx_crew_join(struct mm_struct *mm, struct khx_worker *from,
-			       unsigned int nworkers)
-{
-	struct khx_crew *crew, *mine;
+	crew->nworkers = nworkers;
+	memcpy(crew->workers, workers, nworkers * sizeof(workers[0]));
 
 	mutex_lock(&khx_crews_mutex);
-	crew = khx_crew_find(mm, nworkers);
+	other = khx_crew_of(mm);
+	if (!other)
+		list_add(&crew->node, &khx_crews);
 	mutex_unlock(&khx_crews_mutex);
-	if (crew)
+	if (!other)
 		return crew;
-
-	mine = khx_crew_create(mm, from, nworkers ?: 1);
-	if (IS_ERR(mine))
-		return mine;
-
-	/* Another device may have been faster. */
-	mutex_lock(&khx_crews_mutex);
-	crew = khx_crew_find(mm, nworkers);
-	if (!crew)
-		list_add(&mine->node, &khx_crews);
-	mutex_unlock(&khx_crews_mutex);
-	if (!crew)
-		return mine;
-	khx_crew_free(mine);
-	return crew;
+	kfree(crew);
+	return ERR_PTR(-EEXIST);
 }
 
 /* Is it more than one device's? */

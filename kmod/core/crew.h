@@ -24,8 +24,10 @@ struct khx_crew {
 	struct khx_worker *workers[];
 };
 
-struct khx_crew *khx_crew_join(struct mm_struct *mm, struct khx_worker *from,
-			       unsigned int nworkers);
+struct khx_crew *khx_crew_join(struct mm_struct *mm, unsigned int nworkers);
+struct khx_crew *khx_crew_create(struct mm_struct *mm,
+				 struct khx_worker *const *workers,
+				 unsigned int nworkers);
 bool khx_crew_is_shared(const struct khx_crew *crew);
 void khx_crew_leave(struct khx_crew *crew);
 

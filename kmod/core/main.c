@@ -4,16 +4,26 @@
 #include <linux/module.h>
 
 #include "core/netlink.h"
+#include "core/reaper.h"
 
 static int __init khx_init(void)
 {
-	return khx_netlink_init();
+	int ret;
+
+	ret = khx_reaper_init();
+	if (ret)
+		return ret;
+	ret = khx_netlink_init();
+	if (ret)
+		khx_reaper_exit();
+	return ret;
 }
 module_init(khx_init);
 
 static void __exit khx_exit(void)
 {
 	khx_netlink_exit();
+	khx_reaper_exit();
 }
 module_exit(khx_exit);
 

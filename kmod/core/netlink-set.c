@@ -1,17 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * KHX_CMD_WORKER_SET: how a device is served. The only request that takes a
- * device's mutex, and that waits for its workers, if only for a while.
+ * device's mutex, and that waits for its workers, if only for a while: all
+ * others of generic netlink may have to wait for this one.
  */
 #include <linux/cpumask.h>
 #include <linux/err.h>
+#include <linux/jiffies.h>
 #include <linux/lockdep.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "core/device.h"
 #include "core/netlink-internal.h"
 #include "core/pool.h"
 #include "core/registry.h"
+
+/*
+ * Ages for all that has to be done, unless the owner holds it up. He can do so
+ * at each step, as his memory may be backed by anything.
+ */
+#define KHX_NETLINK_PATIENCE	(5 * HZ)
 
 /* A mask to be given to khx_pool_set_cpus(), NULL for none, or an ERR_PTR. */
 static struct cpumask *khx_netlink_parse_cpus(const struct nlattr *attr,
@@ -73,7 +82,8 @@ static void khx_netlink_explain_mode(struct genl_info *info, int error)
 	}
 }
 
-static int khx_netlink_set_mode(struct khx_device *dev, struct genl_info *info)
+static int khx_netlink_set_mode(struct khx_device *dev, struct genl_info *info,
+				unsigned long deadline)
 {
 	struct nlattr *mode = info->attrs[KHX_A_MODE];
 	struct nlattr *workers = info->attrs[KHX_A_WORKERS];
@@ -89,7 +99,7 @@ static int khx_netlink_set_mode(struct khx_device *dev, struct genl_info *info)
 		return 0;
 	before = dev->mode;
 	ret = khx_pool_set_mode(dev, nla_get_u32(mode),
-				workers ? nla_get_u32(workers) : 0);
+				workers ? nla_get_u32(workers) : 0, deadline);
 	if (ret && dev->mode != before)
 		NL_SET_ERR_MSG_ATTR(info->extack, workers,
 				    "workers: not to be had; the mode is device now");
@@ -116,7 +126,8 @@ static void khx_netlink_set_queues(struct khx_device *dev,
 }
 
 /* What can be refused comes first: then nothing has changed. */
-static int khx_netlink_set(struct khx_device *dev, struct genl_info *info)
+static int khx_netlink_set(struct khx_device *dev, struct genl_info *info,
+			   unsigned long deadline)
 {
 	struct cpumask *cpus;
 	int ret;
@@ -130,7 +141,7 @@ static int khx_netlink_set(struct khx_device *dev, struct genl_info *info)
 	cpus = khx_netlink_parse_cpus(info->attrs[KHX_A_CPUS], info->extack);
 	if (IS_ERR(cpus))
 		return PTR_ERR(cpus);
-	ret = khx_netlink_set_mode(dev, info);
+	ret = khx_netlink_set_mode(dev, info, deadline);
 	if (ret) {
 		kfree(cpus);
 		return ret;
@@ -141,8 +152,27 @@ static int khx_netlink_set(struct khx_device *dev, struct genl_info *info)
 	return ret;
 }
 
+/* The owner keeps the mutex while the kernel reads what he asks for. */
+static int khx_netlink_lock(struct khx_device *dev, unsigned long deadline,
+			    struct genl_info *info)
+{
+	while (!mutex_trylock(&dev->mutex)) {
+		if (time_after(jiffies, deadline)) {
+			NL_SET_ERR_MSG_ATTR(info->extack,
+					    info->attrs[KHX_A_DEV_ID],
+					    "dev-id: the owner keeps the device busy");
+			return -ETIMEDOUT;
+		}
+		schedule_timeout_killable(1);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+	}
+	return 0;
+}
+
 int khx_netlink_worker_set(struct sk_buff *skb, struct genl_info *info)
 {
+	unsigned long deadline = jiffies + KHX_NETLINK_PATIENCE;
 	struct khx_device *dev;
 	int ret;
 
@@ -153,9 +183,9 @@ int khx_netlink_worker_set(struct sk_buff *skb, struct genl_info *info)
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
 
-	ret = mutex_lock_killable(&dev->mutex);
+	ret = khx_netlink_lock(dev, deadline, info);
 	if (!ret) {
-		ret = khx_netlink_set(dev, info);
+		ret = khx_netlink_set(dev, info, deadline);
 		mutex_unlock(&dev->mutex);
 	}
 	if (!ret)

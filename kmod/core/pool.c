@@ -11,7 +11,6 @@
 #include <linux/completion.h>
 #include <linux/cpumask.h>
 #include <linux/err.h>
-#include <linux/jiffies.h>
 #include <linux/lockdep.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
@@ -20,15 +19,8 @@
 #include "core/crew.h"
 #include "core/device.h"
 #include "core/pool.h"
+#include "core/reaper.h"
 #include "core/trace.h"
-
-/*
- * Workers that were replaced end when they have done what they were told to,
- * which is a matter of microseconds, unless their owner holds them up: his
- * memory may be backed by anything. Whoever wants to replace workers again
- * waits no longer than this for it.
- */
-#define KHX_POOL_PATIENCE	HZ
 
 /**
  * struct khx_pool_set - workers while they are exchanged
@@ -232,13 +224,18 @@ static void khx_pool_retire_work(struct work_struct *work)
 	complete_all(&set->retired);
 }
 
-/* End workers that nobody can find any more, without waiting for them. */
+/*
+ * End workers that nobody can find any more, without waiting for them. They do
+ * when they have done what they were told to, which is a matter of
+ * microseconds, unless their owner holds them up: his memory may be backed by
+ * anything.
+ */
 static void khx_pool_retire(struct khx_device *dev, struct khx_pool_set *set)
 {
 	INIT_WORK(&set->retire, khx_pool_retire_work);
 	init_completion(&set->retired);
 	dev->retired = set;
-	queue_work(system_unbound_wq, &set->retire);
+	khx_reaper_queue(&set->retire);
 }
 
 /* Wait until those have ended. */
@@ -252,26 +249,47 @@ static void khx_pool_reap(struct khx_device *dev)
 }
 
 /* The same for somebody who has better things to do: 0 when they have. */
-static int khx_pool_try_reap(struct khx_device *dev)
+static int khx_pool_try_reap(struct khx_device *dev, unsigned long deadline)
 {
-	struct khx_pool_set *set = dev->retired;
 	long left;
 
-	if (!set)
+	if (!dev->retired)
 		return 0;
-	left = wait_for_completion_killable_timeout(&set->retired,
-						    KHX_POOL_PATIENCE);
+	left = khx_wait_until(&dev->retired->retired, deadline);
 	if (left <= 0)
 		return left ? -EINTR : -ETIMEDOUT;
 	khx_pool_reap(dev);
 	return 0;
 }
 
-static int khx_pool_join(struct khx_device *dev, struct khx_worker *from,
-			 unsigned int nworkers, struct khx_pool_set *set)
+static int khx_pool_spawn(struct khx_worker *from, unsigned int nworkers,
+			  unsigned long deadline, struct khx_pool_set *set)
 {
-	struct khx_crew *crew = khx_crew_join(dev->mm, from, nworkers);
+	struct khx_worker *worker;
 
+	while (set->n < nworkers) {
+		worker = khx_worker_spawn(from, set->n, deadline);
+		if (IS_ERR(worker))
+			return PTR_ERR(worker);
+		set->workers[set->n++] = worker;
+	}
+	return 0;
+}
+
+/* The first device that shares brings the workers. */
+static int khx_pool_join(struct khx_device *dev, struct khx_worker *from,
+			 unsigned int nworkers, unsigned long deadline,
+			 struct khx_pool_set *set)
+{
+	struct khx_crew *crew = khx_crew_join(dev->mm, nworkers);
+	int ret;
+
+	if (!crew) {
+		ret = khx_pool_spawn(from, nworkers ?: 1, deadline, set);
+		if (ret)
+			return ret;
+		crew = khx_crew_create(dev->mm, set->workers, set->n);
+	}
 	if (IS_ERR(crew))
 		return PTR_ERR(crew);
 	set->crew = crew;
@@ -280,36 +298,20 @@ static int khx_pool_join(struct khx_device *dev, struct khx_worker *from,
 	return 0;
 }
 
-static int khx_pool_spawn(struct khx_worker *from, unsigned int nworkers,
-			  struct khx_pool_set *set)
-{
-	struct khx_worker *worker;
-
-	while (set->n < nworkers) {
-		worker = khx_worker_spawn(from, set->n);
-		if (IS_ERR(worker)) {
-			khx_pool_release(set);
-			return PTR_ERR(worker);
-		}
-		set->workers[set->n++] = worker;
-	}
-	return 0;
-}
-
 /* Workers as a mode wants them, made by one that there is. */
 static int khx_pool_hire(struct khx_device *dev, enum khx_mode mode,
-			 unsigned int nworkers, struct khx_worker *from,
-			 struct khx_pool_set *set)
+			 unsigned int nworkers, unsigned long deadline,
+			 struct khx_worker *from, struct khx_pool_set *set)
 {
 	switch (mode) {
 	case KHX_MODE_SHARED:
-		return khx_pool_join(dev, from, nworkers, set);
+		return khx_pool_join(dev, from, nworkers, deadline, set);
 	case KHX_MODE_QUEUE:
 		return khx_pool_spawn(from, min_t(unsigned int, dev->nvqs,
 						  KHX_DEVICE_WORKERS_MAX),
-				      set);
+				      deadline, set);
 	default:
-		return khx_pool_spawn(from, 1, set);
+		return khx_pool_spawn(from, 1, deadline, set);
 	}
 }
 
@@ -364,36 +366,53 @@ static int khx_pool_place_set(struct khx_device *dev,
 	return ret;
 }
 
-/* Takes @old over if it succeeds. */
-static int khx_pool_exchange(struct khx_device *dev, enum khx_mode mode,
-			     unsigned int nworkers, struct khx_pool_set *old,
-			     struct khx_pool_set *set)
+/* All that can fail; what is in @set then has to go again. */
+static int khx_pool_prepare(struct khx_device *dev, enum khx_mode mode,
+			    unsigned int nworkers, unsigned long deadline,
+			    struct khx_worker *from, struct khx_pool_set *set)
 {
 	int ret;
 
-	ret = khx_pool_try_reap(dev);
-	if (ret)
-		return ret;
-	khx_pool_current(dev, old);
-	ret = khx_pool_hire(dev, mode, nworkers, old->workers[0], set);
-	if (ret)
-		return ret;
-	ret = khx_pool_place_set(dev, set);
+	ret = khx_pool_hire(dev, mode, nworkers, deadline, from, set);
+	if (!ret)
+		ret = khx_pool_place_set(dev, set);
 	if (!ret)
 		ret = khx_pool_reserve(dev, set->n);
-	if (ret) {
+	if (ret)
 		khx_pool_unreserve(dev);
-		khx_pool_release(set);
+	return ret;
+}
+
+static int khx_pool_exchange(struct khx_device *dev, enum khx_mode mode,
+			     unsigned int nworkers, unsigned long deadline)
+{
+	struct khx_pool_set *old, *set;
+	int ret = -ENOMEM;
+
+	old = kzalloc(sizeof(*old), GFP_KERNEL);
+	set = kzalloc(sizeof(*set), GFP_KERNEL);
+	if (old && set)
+		ret = khx_pool_try_reap(dev, deadline);
+	if (ret) {
+		kfree(set);
+		kfree(old);
 		return ret;
 	}
 
-	/* 1. Nobody finds an old worker any more. */
-	khx_pool_publish(dev, mode, set);
-	/* 2. Who found one has queued his work. */
-	synchronize_rcu();
+	khx_pool_current(dev, old);
+	ret = khx_pool_prepare(dev, mode, nworkers, deadline, old->workers[0],
+			       set);
+	if (!ret) {
+		/* 1. Nobody finds an old worker any more. */
+		khx_pool_publish(dev, mode, set);
+		/* 2. Who found one has queued his work. */
+		synchronize_rcu();
+		swap(old, set);
+	}
 	/* 3. That work is done, and then the threads are gone. */
-	khx_pool_retire(dev, old);
-	return 0;
+	khx_pool_retire(dev, set);
+	kfree(old);
+	return ret;
 }
 
 /**
@@ -401,18 +420,18 @@ static int khx_pool_exchange(struct khx_device *dev, enum khx_mode mode,
  * @dev: device with an owner; its virtqueues may run
  * @mode: not KHX_MODE_CUSTOM
  * @nworkers: for KHX_MODE_SHARED, 0: whatever there is
+ * @deadline: in jiffies, for all that the owner could hold up
  *
- * Return: 0; -ETIMEDOUT when workers that were replaced before do not end,
- * -EINTR when the current process is killed, or the errors of
+ * Return: 0; -ETIMEDOUT when workers do not come or, replaced before, do not
+ * end, -EINTR when the current process is killed, or the errors of
  * khx_worker_spawn() and khx_crew_join(). Then nothing has changed, unless
  * another number of shared workers was wanted: the old ones had to go first,
  * and the device may be in KHX_MODE_DEVICE.
  */
 int khx_pool_set_mode(struct khx_device *dev, enum khx_mode mode,
-		      unsigned int nworkers)
+		      unsigned int nworkers, unsigned long deadline)
 {
-	struct khx_pool_set *old, *set;
-	int ret = -ENOMEM;
+	int ret;
 
 	lockdep_assert_held(&dev->mutex);
 	if (mode == dev->mode && (mode != KHX_MODE_SHARED || !nworkers ||
@@ -422,18 +441,15 @@ int khx_pool_set_mode(struct khx_device *dev, enum khx_mode mode,
 	if (mode == dev->mode) {
 		if (khx_crew_is_shared(dev->crew))
 			return -EBUSY;
-		ret = khx_pool_set_mode(dev, KHX_MODE_DEVICE, 0);
+		ret = khx_pool_set_mode(dev, KHX_MODE_DEVICE, 0, deadline);
 		if (ret)
 			return ret;
 	}
 
-	old = kzalloc(sizeof(*old), GFP_KERNEL);
-	set = kzalloc(sizeof(*set), GFP_KERNEL);
-	if (old && set)
-		ret = khx_pool_exchange(dev, mode, nworkers, old, set);
-	if (ret)
-		kfree(old);
-	kfree(set);
+	/* Another device was faster: its crew is there next time. */
+	do {
+		ret = khx_pool_exchange(dev, mode, nworkers, deadline);
+	} while (ret == -EEXIST);
 	return ret;
 }
 

@@ -31,9 +31,6 @@
 
 #define KHX_WORK_QUEUED	0
 
-/* Ages for a worker to make another one, unless its owner holds it up. */
-#define KHX_SPAWN_PATIENCE	(2 * HZ)
-
 /**
  * struct khx_worker - a thread and its queue
  * @works: what is to be done, last first
@@ -248,6 +245,20 @@ struct khx_worker *khx_worker_create(u32 id, pid_t owner)
 	return worker;
 }
 
+/**
+ * khx_wait_until - wait for what an owner may hold up
+ * @done: waited for
+ * @deadline: in jiffies; even after that, it is looked at once
+ *
+ * Return: more than 0 if it is done, 0 if not, -ERESTARTSYS when killed.
+ */
+long khx_wait_until(struct completion *done, unsigned long deadline)
+{
+	long left = deadline - jiffies;
+
+	return wait_for_completion_killable_timeout(done, max(left, 1L));
+}
+
 /* How far a spawn has come; whoever comes second cleans up. */
 enum khx_worker_spawn_state {
 	KHX_SPAWN_PENDING,
@@ -296,10 +307,10 @@ static void khx_worker_spawn_work(struct khx_work *work)
 }
 
 /* Wait for the result, not for ever, and as long as the current task lives. */
-static struct khx_worker *khx_worker_spawn_wait(struct khx_worker_spawn *spawn)
+static struct khx_worker *khx_worker_spawn_wait(struct khx_worker_spawn *spawn,
+						unsigned long deadline)
 {
-	long left = wait_for_completion_killable_timeout(&spawn->done,
-							 KHX_SPAWN_PATIENCE);
+	long left = khx_wait_until(&spawn->done, deadline);
 
 	if (left <= 0 && atomic_xchg(&spawn->state, KHX_SPAWN_ABANDONED) !=
 	    KHX_SPAWN_DONE)
@@ -311,17 +322,19 @@ static struct khx_worker *khx_worker_spawn_wait(struct khx_worker_spawn *spawn)
  * khx_worker_spawn - start a worker for another worker's owner
  * @from: that worker
  * @id: number for user space
+ * @deadline: in jiffies
  *
  * The new one is made by @from, and so gets the owner's mm and cgroups,
  * whoever the current process is.
  *
  * Context: Process context. May sleep until @from has done what it has to do,
- * but not for long, and dies if killed.
+ * but only until @deadline, and dies if killed.
  * Return: the worker; an ERR_PTR of -ESRCH when the owner is dying, -EINTR
  * when the current process is, -ETIMEDOUT when @from is held up, or as
  * khx_worker_create().
  */
-struct khx_worker *khx_worker_spawn(struct khx_worker *from, u32 id)
+struct khx_worker *khx_worker_spawn(struct khx_worker *from, u32 id,
+				    unsigned long deadline)
 {
 	struct khx_worker_spawn *spawn;
 	struct khx_worker *worker;
@@ -343,7 +356,7 @@ struct khx_worker *khx_worker_spawn(struct khx_worker *from, u32 id)
 		kfree(spawn);
 		return ERR_PTR(-ESRCH);
 	}
-	worker = khx_worker_spawn_wait(spawn);
+	worker = khx_worker_spawn_wait(spawn, deadline);
 	khx_worker_spawn_put(spawn);
 	return worker;
 }

@@ -5,6 +5,7 @@
 #include <linux/llist.h>
 #include <linux/types.h>
 
+struct completion;
 struct cpumask;
 struct khx_work;
 struct khx_worker;
@@ -25,7 +26,9 @@ struct khx_work {
 };
 
 struct khx_worker *khx_worker_create(u32 id, pid_t owner);
-struct khx_worker *khx_worker_spawn(struct khx_worker *from, u32 id);
+struct khx_worker *khx_worker_spawn(struct khx_worker *from, u32 id,
+				    unsigned long deadline);
+long khx_wait_until(struct completion *done, unsigned long deadline);
 int khx_worker_set_cpus(struct khx_worker *worker,
 			const struct cpumask *cpus);
 void khx_worker_destroy(struct khx_worker *worker);
