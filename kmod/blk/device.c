@@ -174,12 +174,25 @@ khx_blk_op_stats(const struct khx_virtqueue *vq)
 	return container_of(vq, struct khx_blk_queue, vq)->stats.ops;
 }
 
+static void khx_blk_free(struct khx_device *dev)
+{
+	struct khx_blk *blk = khx_blk_of(dev);
+	unsigned int i;
+
+	for (i = 0; i < KHX_BLK_QUEUES; i++)
+		khx_blk_queue_destroy(&blk->queues[i]);
+	kvfree(blk->queues);
+	kvfree(blk);
+}
+
 static const struct khx_device_ops khx_blk_device_ops = {
+	.owner		= THIS_MODULE,
 	.name		= "blk",
 	.features	= KHX_BLK_FEATURES,
 	.handle		= khx_blk_queue_handle,
 	.set_features	= khx_blk_set_features,
 	.detach		= khx_blk_detach,
+	.free		= khx_blk_free,
 	.ioctl		= khx_blk_device_ioctl,
 	.op_names	= khx_blk_op_names,
 	.op_stats	= khx_blk_op_stats,
@@ -222,13 +235,8 @@ err_queues:
 static int khx_blk_release(struct inode *inode, struct file *file)
 {
 	struct khx_blk *blk = file->private_data;
-	unsigned int i;
 
-	khx_device_destroy(&blk->dev);
-	for (i = 0; i < KHX_BLK_QUEUES; i++)
-		khx_blk_queue_destroy(&blk->queues[i]);
-	kvfree(blk->queues);
-	kvfree(blk);
+	khx_device_release(&blk->dev);
 	return 0;
 }
 

@@ -22,6 +22,7 @@
 #include <linux/export.h>
 #include <linux/fs.h>
 #include <linux/lockdep.h>
+#include <linux/module.h>
 #include <linux/proc_fs.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
@@ -32,6 +33,7 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "core/pool.h"
+#include "core/reaper.h"
 
 /* All virtqueues at once; under the device's mutex, so in any order. */
 static void khx_device_lock_vqs(struct khx_device *dev)
@@ -392,14 +394,7 @@ err_vq:
 }
 EXPORT_SYMBOL_GPL(khx_device_init);
 
-/**
- * khx_device_destroy - end a device
- * @dev: device nobody else can reach any more
- *
- * Context: Process context. May sleep. Once it returns, no code of the type
- * is called any more.
- */
-void khx_device_destroy(struct khx_device *dev)
+static void khx_device_end(struct khx_device *dev)
 {
 	unsigned int i;
 
@@ -413,5 +408,37 @@ void khx_device_destroy(struct khx_device *dev)
 		khx_virtqueue_destroy(dev->vqs[i]);
 	xa_destroy(&dev->workers);
 	mutex_destroy(&dev->mutex);
+	dev->ops->free(dev);
 }
-EXPORT_SYMBOL_GPL(khx_device_destroy);
+
+static void khx_device_end_work(struct work_struct *work)
+{
+	struct khx_device *dev = container_of(work, struct khx_device, end);
+	struct module *owner = dev->ops->owner;
+
+	khx_device_end(dev);
+	module_put(owner);
+}
+
+/**
+ * khx_device_release - the last file of a device was closed
+ * @dev: device; it is gone, at once or soon
+ *
+ * The owner's close waits until all has ended. If it is somebody else's it ends
+ * in the background: the owner can keep it from ending as long as he likes, and
+ * he chooses who closes. When that is a kernel thread (of a socket's garbage
+ * collection, say), all delayed closes of the host would wait behind it.
+ *
+ * Context: Process context. May sleep.
+ */
+void khx_device_release(struct khx_device *dev)
+{
+	if (!khx_registry_is_others(dev)) {
+		khx_device_end(dev);
+		return;
+	}
+	__module_get(dev->ops->owner);
+	INIT_WORK(&dev->end, khx_device_end_work);
+	khx_reaper_queue(&dev->end);
+}
+EXPORT_SYMBOL_GPL(khx_device_release);

@@ -5,6 +5,7 @@
 #include <linux/khx.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <uapi/linux/vhost.h>
 #include <uapi/linux/virtio_config.h>
@@ -15,6 +16,7 @@
 struct cpumask;
 struct khx_crew;
 struct khx_pool_set;
+struct module;
 struct seq_file;
 
 /*
@@ -51,6 +53,7 @@ struct khx_op_stats {
 
 /**
  * struct khx_device_ops - a type of device
+ * @owner: the type's module
  * @name: as users know it, "net" or "blk"
  * @features: all that may be negotiated, KHX_DEVICE_FEATURES included
  * @handle: serve a virtqueue that was kicked or whose backend is ready. Runs
@@ -60,6 +63,7 @@ struct khx_op_stats {
  *                virtqueues' mutexes, or NULL. Cannot fail
  * @detach: stop all virtqueues and let go of their backends. Called with the
  *          device's mutex; may sleep
+ * @free: what is left is memory; the last call
  * @ioctl: commands of this type, under the device's mutex and with the owner
  *         checked; -ENOIOCTLCMD for what it does not know
  * @op_names: kinds of requests it counts, ends with NULL; or NULL for none
@@ -67,11 +71,13 @@ struct khx_op_stats {
  *            and without any lock
  */
 struct khx_device_ops {
+	struct module *owner;
 	const char *name;
 	u64 features;
 	void (*handle)(struct khx_virtqueue *vq);
 	void (*set_features)(struct khx_device *dev, u64 features);
 	void (*detach)(struct khx_device *dev);
+	void (*free)(struct khx_device *dev);
 	long (*ioctl)(struct khx_device *dev, unsigned int cmd,
 		      void __user *argp);
 	const char *const *op_names;
@@ -86,6 +92,7 @@ struct khx_device_ops {
  * @vqs: its virtqueues
  * @nvqs: how many
  * @reg: makes it known to netlink
+ * @end: ends it, when somebody else than the owner closed the last file
  * @mm: the owner's, NULL: it has none
  * @features: negotiated; netlink reads them without @mutex
  * @memory: the guest's, NULL: not set
@@ -107,6 +114,9 @@ struct khx_device {
 	unsigned int nvqs;
 	struct khx_registration reg;
 
+	/* Ends it in the background. */
+	struct work_struct end;
+
 	/* Guarded by @mutex. */
 	struct mm_struct *mm;
 	u64 features;
@@ -122,7 +132,7 @@ struct khx_device {
 
 int khx_device_init(struct khx_device *dev, const struct khx_device_ops *ops,
 		    struct khx_virtqueue **vqs, unsigned int nvqs);
-void khx_device_destroy(struct khx_device *dev);
+void khx_device_release(struct khx_device *dev);
 long khx_device_ioctl(struct khx_device *dev, unsigned int cmd,
 		      unsigned long arg);
 void khx_device_show(struct khx_device *dev, struct seq_file *m);

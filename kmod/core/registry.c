@@ -3,8 +3,7 @@
  * DOC: Registry
  *
  * All devices by number, for those who do not hold the open file. A device is
- * here from the end of khx_device_init() to the beginning of
- * khx_device_destroy(), so all that is fixed in between can be read. There are
+ * here from the end of khx_device_init() until it begins to end, so all that is fixed in between can be read. There are
  * two ways to look:
  *
  * - khx_registry_lock() keeps all of them here for a moment. What is done
@@ -127,6 +126,18 @@ void khx_registry_clear_owner(struct khx_device *dev)
 	swap(pid, reg->owner);
 	spin_unlock(&reg->lock);
 	put_pid(pid);
+}
+
+/* Has it an owner, who is not the current process? */
+bool khx_registry_is_others(struct khx_device *dev)
+{
+	struct khx_registration *reg = &dev->reg;
+	bool others;
+
+	spin_lock(&reg->lock);
+	others = reg->owner && reg->owner != task_tgid(current);
+	spin_unlock(&reg->lock);
+	return others;
 }
 
 /**

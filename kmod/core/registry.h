@@ -39,6 +39,7 @@ void khx_registry_remove(struct khx_device *dev);
 void khx_registry_release(struct khx_device *dev);
 void khx_registry_set_owner(struct khx_device *dev);
 void khx_registry_clear_owner(struct khx_device *dev);
+bool khx_registry_is_others(struct khx_device *dev);
 
 /* For others. */
 struct khx_device *khx_registry_get(u32 id, const struct net *net);

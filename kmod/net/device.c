@@ -126,7 +126,13 @@ static long khx_net_device_ioctl(struct khx_device *dev, unsigned int cmd,
 	return -ENOIOCTLCMD;
 }
 
+static void khx_net_free(struct khx_device *dev)
+{
+	kvfree(khx_net_of(dev));
+}
+
 static const struct khx_device_ops khx_net_device_ops = {
+	.owner		= THIS_MODULE,
 	.name		= "net",
 	.features	= KHX_DEVICE_FEATURES |
 			  BIT_ULL(VHOST_NET_F_VIRTIO_NET_HDR) |
@@ -134,6 +140,7 @@ static const struct khx_device_ops khx_net_device_ops = {
 			  BIT_ULL(VIRTIO_NET_F_MTU),
 	.handle		= khx_net_handle,
 	.detach		= khx_net_detach,
+	.free		= khx_net_free,
 	.ioctl		= khx_net_device_ioctl,
 };
 
@@ -163,8 +170,7 @@ static int khx_net_release(struct inode *inode, struct file *file)
 {
 	struct khx_net *net = file->private_data;
 
-	khx_device_destroy(&net->dev);
-	kvfree(net);
+	khx_device_release(&net->dev);
 	return 0;
 }
 
