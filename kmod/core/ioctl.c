@@ -138,7 +138,7 @@ static long khx_ioctl_locked(struct khx_device *dev, unsigned int cmd,
  *
  * Context: Process context. May sleep.
  * Return: as linux/vhost.h and each command have it; -ENOIOCTLCMD for unknown
- * ones, -EPERM for who is not the owner.
+ * ones, -EPERM for who is not the owner, -EINTR when killed meanwhile.
  */
 long khx_device_ioctl(struct khx_device *dev, unsigned int cmd,
 		      unsigned long arg)
@@ -155,7 +155,8 @@ long khx_device_ioctl(struct khx_device *dev, unsigned int cmd,
 		return khx_ioctl_set_backend_features(argp);
 	}
 
-	mutex_lock(&dev->mutex);
+	if (mutex_lock_killable(&dev->mutex))
+		return -EINTR;
 	ret = khx_ioctl_locked(dev, cmd, argp);
 	mutex_unlock(&dev->mutex);
 	return ret;

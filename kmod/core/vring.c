@@ -278,7 +278,9 @@ long khx_vring_ioctl(struct khx_device *dev, unsigned int cmd,
 	vq = dev->vqs[array_index_nospec(arg.index, dev->nvqs)];
 
 	if (found) {
-		mutex_lock(&vq->mutex);
+		/* Its worker may wait for the owner's memory. */
+		if (mutex_lock_killable(&vq->mutex))
+			return -EINTR;
 		ret = found->fn(vq, &arg);
 		mutex_unlock(&vq->mutex);
 	} else {
