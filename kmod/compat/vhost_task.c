@@ -17,16 +17,20 @@
 #include <linux/atomic.h>
 #include <linux/cgroup.h>
 #include <linux/completion.h>
+#include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/memcontrol.h>
+#include <linux/resource.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/sched/vhost_task.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
+
+#include "compat/vhost_task_limit.h"
 
 #define KHX_VHOST_TASK_PERIOD	HZ
 
@@ -38,6 +42,7 @@
  * @creator: valid until @attached completes
  * @mm: the creator's, with a user
  * @process: leader of the process it works for, with a reference
+ * @uid: whose limit it counts against
  * @watch: looks after @process
  * @dying: @process was dying a period ago
  * @attached: the thread has tried to join the creator's cgroups
@@ -50,6 +55,7 @@ struct vhost_task {
 	struct task_struct *creator;
 	struct mm_struct *mm;
 	struct task_struct *process;
+	kuid_t uid;
 	struct delayed_work watch;
 	bool dying;
 	struct completion attached;
@@ -145,6 +151,7 @@ void khx_vhost_task_stop(struct vhost_task *vtsk)
 	/* Not before: the thread may have to be killed to stop. */
 	cancel_delayed_work_sync(&vtsk->watch);
 	put_task_struct(vtsk->thread);
+	khx_vhost_task_uncharge(vtsk->uid);
 	put_task_struct(vtsk->process);
 	mmput(vtsk->mm);
 	kfree(vtsk);
@@ -183,6 +190,12 @@ struct vhost_task *khx_vhost_task_create(bool (*fn)(void *data),
 	if (!vtsk->mm)
 		goto err_mm;
 	mmget(vtsk->mm);
+	vtsk->process = get_task_struct(khx_vhost_task_process());
+	vtsk->uid = task_uid(vtsk->process);
+	ret = khx_vhost_task_charge(vtsk->uid, task_rlimit(vtsk->process,
+							   RLIMIT_NPROC));
+	if (ret)
+		goto err_charge;
 
 	thread = kthread_create(khx_vhost_task_thread, vtsk, "%s", name);
 	if (IS_ERR(thread)) {
@@ -190,7 +203,6 @@ struct vhost_task *khx_vhost_task_create(bool (*fn)(void *data),
 		goto err_thread;
 	}
 	vtsk->thread = get_task_struct(thread);
-	vtsk->process = get_task_struct(khx_vhost_task_process());
 	INIT_DELAYED_WORK(&vtsk->watch, khx_vhost_task_look);
 	khx_vhost_task_watch(vtsk);
 
@@ -204,6 +216,9 @@ struct vhost_task *khx_vhost_task_create(bool (*fn)(void *data),
 	return vtsk;
 
 err_thread:
+	khx_vhost_task_uncharge(vtsk->uid);
+err_charge:
+	put_task_struct(vtsk->process);
 	mmput(vtsk->mm);
 err_mm:
 	kfree(vtsk);

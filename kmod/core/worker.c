@@ -199,7 +199,8 @@ const struct cpumask *khx_worker_cpus(const struct khx_worker *worker)
 /**
  * khx_worker_set_cpus - where a worker may run
  * @worker: worker
- * @cpus: what is asked for; the owner's cpuset may leave less of it
+ * @cpus: what is asked for, also outside the owner's cpuset, which applies
+ *        again when it is written next
  *
  * Return: 0, or -EINVAL when none of @cpus is online.
  */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -29,6 +30,7 @@
 #define KILLS		20
 #define CYCLES		200
 #define SHOW_SECONDS	2
+#define LIMIT		4
 
 /* Threads named like one of our workers for @pid, of any process. */
 static int count_workers(pid_t pid)
@@ -259,6 +261,37 @@ static void test_cycles(void)
 	tap_is(count_workers(getpid()), 0, "no worker is left");
 }
 
+/* As a user who may have LIMIT threads: how many devices get an owner? */
+static int count_owned(void)
+{
+	struct rlimit limit = { .rlim_cur = LIMIT, .rlim_max = LIMIT };
+	int fds[2 * LIMIT], i;
+
+	for (i = 0; i < 2 * LIMIT; i++)
+		fds[i] = open(NET_DEVICE, O_RDWR | O_CLOEXEC);
+	if (setrlimit(RLIMIT_NPROC, &limit) || setuid(65534))
+		return -1;
+	for (i = 0; i < 2 * LIMIT; i++)
+		if (ioctl(fds[i], VHOST_SET_OWNER))
+			return errno == EAGAIN || errno == ENOMEM ? i : -1;
+	return i;
+}
+
+/* A thread of the kernel's own has no process that it could count with. */
+static void test_limit(void)
+{
+	int status = 0, n;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(count_owned());
+	waitpid(pid, &status, 0);
+	n = WEXITSTATUS(status);
+	tap_diag("%d devices have an owner, the limit is %d", n, LIMIT);
+	tap_ok(n == LIMIT || n == LIMIT - 1,
+	       "a user's workers count against RLIMIT_NPROC");
+}
+
 /* Reads what /proc shows of it until killed; ends if that is not all of it. */
 static pid_t start_reader(int fd)
 {
@@ -352,13 +385,14 @@ int main(void)
 {
 	if (access(NET_DEVICE, R_OK | W_OK))
 		tap_skip_all("no %s", NET_DEVICE);
-	tap_plan(10 + 2 + 2 + 1 + 2 + 1 + 1);
+	tap_plan(10 + 2 + 2 + 1 + 2 + 1 + 1 + 1);
 	test_workers();
 	test_other_process();
 	test_module();
 	test_kill();
 	test_cycles();
 	test_show();
+	test_limit();
 	test_cgroup();
 	return tap_exit();
 }

@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <linux/vhost.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,16 +99,22 @@ static bool hold_up(struct held *held)
 	       read(held->uffd, &msg, sizeof(msg)) == sizeof(msg);
 }
 
-/* A page of zeroes; the packet in it then comes back. */
-static bool let_go(struct held *held)
+static bool zero_page(struct held *held)
 {
 	struct uffdio_zeropage zero = {
 		.range = { (uintptr_t)held->page, PAGE },
 	};
+
+	return !ioctl(held->uffd, UFFDIO_ZEROPAGE, &zero);
+}
+
+/* A page of zeroes; the packet in it then comes back. */
+static bool let_go(struct held *held)
+{
 	uint32_t len;
 	void *cookie;
 
-	return !ioctl(held->uffd, UFFDIO_ZEROPAGE, &zero) &&
+	return zero_page(held) &&
 	       vdev_get(&held->net.dev.queues[NET_TX], &cookie, &len,
 			NET_TIMEOUT_MS);
 }
@@ -186,18 +194,33 @@ static void await_sleep(pid_t pid)
 		tap_diag("the owner does not wait in close()");
 }
 
-static bool is_gone(pid_t pid)
+static bool await_end(pid_t pid, int *status)
 {
 	int64_t start = seconds();
-	int status;
 
-	kill(pid, SIGKILL);
-	while (!waitpid(pid, &status, WNOHANG)) {
+	while (!waitpid(pid, status, WNOHANG)) {
 		if (seconds() - start >= SOON)
 			return false;
 		usleep(10000);
 	}
-	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+	return true;
+}
+
+static bool has_ended(pid_t pid)
+{
+	int status;
+
+	return await_end(pid, &status) && WIFEXITED(status) &&
+	       !WEXITSTATUS(status);
+}
+
+static bool is_gone(pid_t pid)
+{
+	int status;
+
+	kill(pid, SIGKILL);
+	return await_end(pid, &status) && WIFSIGNALED(status) &&
+	       WTERMSIG(status) == SIGKILL;
 }
 
 static void test_killed(void)
@@ -212,13 +235,68 @@ static void test_killed(void)
 	tap_ok(is_gone(pid), "and when he waits for it in close()");
 }
 
+static void *swap_memory(void *arg)
+{
+	struct held *held = arg;
+
+	/* A table of no regions, once it can be read. */
+	return ioctl(held->net.dev.fd, VHOST_SET_MEM_TABLE, held->page) ?
+		held : NULL;
+}
+
+/* The owner keeps not only a worker: an ioctl of his own waits, too. */
+static void test_busy(struct held *held)
+{
+	struct pollfd pollfd = { .fd = held->uffd, .events = POLLIN };
+	struct uffd_msg msg;
+	pthread_t thread;
+	void *failed;
+
+	madvise(held->page, PAGE, MADV_DONTNEED);
+	if (pthread_create(&thread, NULL, swap_memory, held))
+		tap_bail("no thread");
+	tap_ok(poll(&pollfd, 1, NET_TIMEOUT_MS) == 1 &&
+	       read(held->uffd, &msg, sizeof(msg)) == sizeof(msg),
+	       "an ioctl of the owner waits for his memory");
+	tap_is(set_mode(held, KHX_MODE_DEVICE), -ETIMEDOUT,
+	       "who sets something hears soon that it cannot be done");
+	zero_page(held);
+	pthread_join(thread, &failed);
+	tap_ok(!failed, "the ioctl succeeds once it can be read");
+	tap_is(set_mode(held, KHX_MODE_DEVICE), 0, "and so does the other");
+}
+
+/* Another process has the last file, and only wants to end. */
+static void test_stranger(void)
+{
+	static struct held held;
+	int pipes[2];
+	pid_t pid;
+	char byte;
+
+	open_held(&held);
+	if (pipe(pipes))
+		tap_bail("pipe: %s", strerror(errno));
+	pid = fork();
+	if (!pid) {
+		close(pipes[1]);
+		_exit(read(pipes[0], &byte, 1));
+	}
+	tap_ok(hold_up(&held), "a worker is held up once more");
+	close(held.net.dev.fd);
+	close(pipes[1]);
+	tap_ok(has_ended(pid), "who closes the device last does not wait");
+	kill(pid, SIGKILL);
+	zero_page(&held);
+}
+
 int main(void)
 {
 	static struct held held;
 
 	net_require();
 	open_held(&held);
-	tap_plan(13);
+	tap_plan(13 + 4 + 2);
 
 	tap_ok(hold_up(&held), "the only worker is held up");
 	tap_is(vdev_stat(&held.net.dev, "tx", "drops"), 0,
@@ -236,8 +314,10 @@ int main(void)
 	tap_ok(let_go(&held), "its packet is sent once it can be read, too");
 	tap_is(set_mode(&held, KHX_MODE_QUEUE), 0, "then others are");
 
+	test_busy(&held);
 	ctl_close(&held.ctl);
 	net_close(&held.net);
+	test_stranger();
 	test_killed();
 	return tap_exit();
 }

@@ -138,8 +138,9 @@
  *        that the last number said holds for all of them that follow; it
  *        does not change a pool that others use: -EBUSY. Should another
  *        number of them not be had, the mode may be KHX_MODE_DEVICE then
- *    KHX_A_CPUS: string, CPUs to run on, as "0-3,8"; those that the owner's
- *        cpuset does not have are of no effect while others are left
+ *    KHX_A_CPUS: string, CPUs to run on, as "0-3,8". This is the
+ *        administrator's word: the owner's cpuset does not narrow it, until
+ *        that is written next
  *    KHX_A_POLL_US: u32, 0 to KHX_POLL_US_MAX: how long the virtqueues are
  *        polled at most before their worker sleeps; 0: not at all. The time
  *        adapts: it grows while polls find something, and shrinks
