@@ -30,6 +30,8 @@ start_readers() {
 		while :; do
 			cat $dir/*/* $dir/*/*/*
 			echo 1 > $dir/reset
+			# An open file keeps the module: leave it a moment.
+			sleep 0.2
 		done > /dev/null 2>&1 &
 		readers+=($!)
 	done
