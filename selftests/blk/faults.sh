@@ -12,7 +12,7 @@ rw() {
 	disk-io "$@"
 }
 
-tap_plan 8
+tap_plan 9
 blk_null_blk nullb-khx || tap_bail "no null_blk"
 sectors=$(blockdev --getsz /dev/nullb-khx)
 blk_dm khx-bad <<- EOT || tap_bail "no device mapper"
@@ -26,6 +26,14 @@ tap_is "$(rw $bad in 1024)" 1 "bad ones cannot"
 tap_is "$(rw $bad out 2040)" 1 "nor be written"
 tap_is "$(rw $bad in 1020)" 1 "a request that touches one fails"
 tap_is "$(rw $bad out 2048)" 0 "sectors behind can be written"
+
+modprobe -q dm-flakey
+if blk_dm khx-flakey <<< "0 $sectors flakey /dev/nullb-khx 0 0 1 1 error_writes"; then
+	tap_is "$(rw "$blk_path" out 0 in 0 | xargs)" "1 0" \
+		"a device that takes no more writes can be read"
+else
+	tap_skip "no dm-flakey" "a device that takes no more writes can be read"
+fi
 
 mkdir "$blk_dir/small"
 mount -t tmpfs -o size=1m none "$blk_dir/small" &&
