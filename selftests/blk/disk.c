@@ -385,7 +385,9 @@ int disk_reap(struct disk *disk, unsigned int i, int ms)
 		n = take(queue);
 		if (n)
 			return n;
-		if (poll(&pfd, 1, ms) != 1)
+		n = poll(&pfd, 1, ms);
+		must(n, "poll");
+		if (!n)
 			return take(queue);
 		if (read(queue->call, &calls, sizeof(calls)) < 0)
 			must(-1, "call");

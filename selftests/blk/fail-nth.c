@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 
 #include "disk.h"
@@ -116,38 +118,60 @@ static void find_worker(char *file, size_t size)
 	tap_bail("no worker");
 }
 
-/* One request with an injected fault; then the ring anew, and another one. */
+/*
+ * One request with an injected fault; then the ring anew. Where not even a status
+ * could be written the queue has stopped for good, and said so.
+ */
+static int do_faulty(struct disk *disk, unsigned int n)
+{
+	struct disk_request req = { .type = VIRTIO_BLK_T_IN, .len = 32768 };
+	struct vhost_vring_file error = { 0, eventfd(0, EFD_NONBLOCK) };
+	uint64_t errors = 0;
+	unsigned int left;
+	char file[64];
+
+	if (ioctl(disk->fd, VHOST_SET_VRING_ERR, &error))
+		return STUCK;
+	find_worker(file, sizeof(file));
+	req.data = disk->memory + DISK_DATA;
+	if (disk_submit(disk, 0, &req))
+		return STUCK;
+	write_number(file, n);
+	disk_kick(disk, 0);
+	disk_reap(disk, 0, 300);
+	left = read_number(file);
+	write_number(file, 0);
+	if (left)
+		return *req.status ? STUCK : NOTHING_FAILED;
+
+	disk_halt(disk);
+	disk_run(disk);
+	disk_kick(disk, 0);
+	if (read(error.fd, &errors, sizeof(errors)) < 0)
+		errors = 0;
+	close(error.fd);
+	if (!req.done && !disk_reap(disk, 0, errors ? 300 : 20000) && !errors)
+		return STUCK;
+	return GOES_ON;
+}
+
+/* And another disk on another ring. */
 static int run_worker(unsigned int n)
 {
 	struct disk_options options = {};
-	struct disk_request req = { .type = VIRTIO_BLK_T_IN, .len = 32768 };
-	unsigned int left;
 	struct disk disk;
-	char file[64];
+	int ret;
 
 	disk_open(&disk, path, &options);
-	find_worker(file, sizeof(file));
-	req.data = disk.memory + DISK_DATA;
-	write_number(file, n);
-	if (disk_submit(&disk, 0, &req))
-		return STUCK;
-	disk_kick(&disk, 0);
-	disk_reap(&disk, 0, 300);
-	left = read_number(file);
-	write_number(file, 0);
-	if (left && *req.status)
-		return STUCK;
-
-	/* What the fault has stopped, starts again where it was. */
-	disk_halt(&disk);
-	disk_run(&disk);
-	disk_kick(&disk, 0);
-	if (!req.done && !disk_reap(&disk, 0, 20000))
-		return STUCK;
+	ret = do_faulty(&disk, n);
+	disk_close(&disk);
+	if (ret == STUCK)
+		return ret;
+	disk_open(&disk, path, &options);
 	if (do_flush(&disk))
 		return STUCK;
 	disk_close(&disk);
-	return left ? NOTHING_FAILED : GOES_ON;
+	return ret;
 }
 
 static int run_child(int (*run)(unsigned int n), unsigned int n)
