@@ -4,9 +4,9 @@
  * in the worker's place.
  *
  * What may block for long, a file system without asynchronous I/O, a flush, a
- * discard, runs on a workqueue: the virtqueues of a device share its worker
- * and must not wait for each other. It is charged to the owner nevertheless,
- * I/O and memory, and has the rights the file was opened with.
+ * discard, runs on threads of its own (threads.c): the virtqueues of a device
+ * share its worker and must not wait for each other. It is charged to the
+ * owner nevertheless, and has the rights the file was opened with.
  */
 #include <linux/cgroup.h>
 #include <linux/cred.h>
@@ -16,32 +16,48 @@
 #include <linux/kthread.h>
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
 #include "blk/backend.h"
 #include "blk/blk.h"
 
-/* Blocking requests at a time; more would only queue up in the storage. */
-#define KHX_BLK_THREADS	64
+static void khx_blk_backend_do(struct khx_blk_request *req)
+{
+	struct khx_blk_backend *be = req->queue->blk->backend;
+	const struct cred *old;
 
-static void khx_blk_backend_work(struct work_struct *work)
+	old = override_creds(be->file->f_cred);
+	be->ops->work(req);
+	revert_creds(old);
+}
+
+/* In the place of threads that died: not in the owner's cgroups. */
+static void khx_blk_backend_orphan_work(struct work_struct *work)
 {
 	struct khx_blk_request *req = container_of(work, struct khx_blk_request,
 						   work);
 	struct khx_blk_backend *be = req->queue->blk->backend;
-	const struct cred *old_cred;
 	struct mem_cgroup *old;
 
 	kthread_associate_blkcg(be->blkcg);
 	old = set_active_memcg(be->memcg);
-	old_cred = override_creds(be->file->f_cred);
-
-	be->ops->work(req);
-
-	revert_creds(old_cred);
+	khx_blk_backend_do(req);
 	set_active_memcg(old);
 	kthread_associate_blkcg(NULL);
+}
+
+/**
+ * khx_blk_backend_orphan - do the rest of a request where nobody is killed
+ * @req: request, with the backend
+ *
+ * Context: Any.
+ */
+void khx_blk_backend_orphan(struct khx_blk_request *req)
+{
+	INIT_WORK(&req->work, khx_blk_backend_orphan_work);
+	queue_work(req->queue->blk->backend->wq, &req->work);
 }
 
 /**
@@ -52,8 +68,21 @@ static void khx_blk_backend_work(struct work_struct *work)
  */
 void khx_blk_backend_punt(struct khx_blk_request *req)
 {
-	INIT_WORK(&req->work, khx_blk_backend_work);
-	queue_work(req->queue->blk->backend->wq, &req->work);
+	if (!khx_blk_threads_queue(&req->queue->blk->backend->threads, req))
+		khx_blk_backend_orphan(req);
+}
+
+/**
+ * khx_blk_backend_is_killed - may an error mean no more than that?
+ *
+ * Of a task whose process is being killed many things fail that would not, or
+ * not for long, for others.
+ *
+ * Context: Any; where no task of ours runs, nothing of it is killed.
+ */
+bool khx_blk_backend_is_killed(void)
+{
+	return in_task() && fatal_signal_pending(current);
 }
 
 #ifdef CONFIG_BLK_CGROUP
@@ -113,6 +142,9 @@ struct khx_blk_backend *khx_blk_backend_create(int fd, u32 flags)
 	be->wq = alloc_workqueue("khx-blk", WQ_UNBOUND, KHX_BLK_THREADS);
 	if (!be->wq)
 		goto err_wq;
+	ret = khx_blk_threads_create(&be->threads, khx_blk_backend_do);
+	if (ret)
+		goto err_threads;
 	ret = khx_blk_backend_init(be);
 	if (ret)
 		goto err_init;
@@ -122,6 +154,8 @@ struct khx_blk_backend *khx_blk_backend_create(int fd, u32 flags)
 	return be;
 
 err_init:
+	khx_blk_threads_destroy(&be->threads);
+err_threads:
 	destroy_workqueue(be->wq);
 err_wq:
 	fput(be->file);
@@ -135,7 +169,8 @@ void khx_blk_backend_destroy(struct khx_blk_backend *be)
 {
 	if (!be)
 		return;
-	/* Works may still be on their way out. */
+	/* They may still be on their way out. */
+	khx_blk_threads_destroy(&be->threads);
 	destroy_workqueue(be->wq);
 	be->ops->release(be);
 	if (be->blkcg)

@@ -8,6 +8,8 @@
 
 #include <linux/types.h>
 
+#include "blk/threads.h"
+
 struct cgroup_subsys_state;
 struct cred;
 struct file;
@@ -72,7 +74,8 @@ struct khx_blk_limits {
  * struct khx_blk_backend - what all backends have; fixed once created
  * @ops: their kind
  * @file: what it was made from, with a reference
- * @wq: runs what was punted
+ * @threads: do what may block
+ * @wq: does that if they are dying
  * @blkcg: I/O cgroup of the owner, with a reference, or NULL
  * @memcg: memory cgroup of the owner, with a reference, or NULL
  * @limits: of the file
@@ -82,6 +85,7 @@ struct khx_blk_limits {
 struct khx_blk_backend {
 	const struct khx_blk_backend_ops *ops;
 	struct file *file;
+	struct khx_blk_threads threads;
 	struct workqueue_struct *wq;
 	struct cgroup_subsys_state *blkcg;
 	struct mem_cgroup *memcg;
@@ -94,6 +98,8 @@ struct khx_blk_backend {
 struct khx_blk_backend *khx_blk_backend_create(int fd, u32 flags);
 void khx_blk_backend_destroy(struct khx_blk_backend *be);
 void khx_blk_backend_punt(struct khx_blk_request *req);
+void khx_blk_backend_orphan(struct khx_blk_request *req);
+bool khx_blk_backend_is_killed(void);
 
 /* The kinds; they fill in @ops and @limits, and may refuse: 0 or an errno. */
 int khx_blk_bdev_init(struct khx_blk_backend *be);

@@ -5,7 +5,7 @@
  * Reads and writes are first tried without waiting, by the worker itself:
  * data in the page cache, and direct I/O where the file system knows at once
  * where the blocks are, take no thread. What would block, and all the rest, is
- * done by a thread of the backend's workqueue, with what was moved already not
+ * done by a thread that may wait (threads.c), with what was moved already not
  * moved again.
  *
  * Direct I/O completes later, through ki_complete(), in both cases. Write-
@@ -45,7 +45,8 @@ static void khx_blk_file_moved(struct khx_blk_request *req, long ret)
 	if (ret > 0 && req->moved == req->len)
 		khx_blk_request_done(req, 0);
 	else if (ret > 0 ||
-		 (ret == -EAGAIN && req->iocb.ki_flags & IOCB_NOWAIT))
+		 (ret == -EAGAIN && req->iocb.ki_flags & IOCB_NOWAIT) ||
+		 (ret && khx_blk_backend_is_killed()))
 		khx_blk_backend_punt(req);
 	else
 		/* 0: the file was cut off. */
@@ -233,7 +234,10 @@ static void khx_blk_file_work(struct khx_blk_request *req)
 		ret = khx_blk_file_zero(req);
 	if (!ret && (req->op == KHX_BLK_FLUSH || req->stable))
 		ret = vfs_fsync(file, 1);
-	khx_blk_request_done(req, ret);
+	if (ret && khx_blk_backend_is_killed())
+		khx_blk_backend_punt(req);
+	else
+		khx_blk_request_done(req, ret);
 }
 
 static void khx_blk_file_release(struct khx_blk_backend *be)

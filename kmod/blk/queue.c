@@ -39,6 +39,7 @@
 #include <linux/kthread.h>
 #include <linux/lockdep.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
 #include <linux/timekeeping.h>
 
 #include "blk/backend.h"
@@ -291,6 +292,9 @@ void khx_blk_queue_handle(struct khx_virtqueue *vq)
 	struct khx_blk_queue *queue = khx_blk_queue_of(vq);
 
 	if (unlikely(queue->blocked))
+		return;
+	/* Killed: pinning would fail, which is not for the driver to know. */
+	if (fatal_signal_pending(current))
 		return;
 	WRITE_ONCE(queue->polling, true);
 	khx_blk_queue_poll(queue);

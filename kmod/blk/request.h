@@ -4,6 +4,7 @@
 
 #include <linux/bio.h>
 #include <linux/fs.h>
+#include <linux/list.h>
 #include <linux/llist.h>
 #include <linux/workqueue.h>
 #include <linux/khx_blk.h>
@@ -80,7 +81,10 @@ struct khx_blk_request {
 	/* The backend's. */
 	int error;
 	u32 moved;			/* file: bytes of the window done */
-	struct work_struct work;
+	union {
+		struct list_head waiting;	/* for a thread */
+		struct work_struct work;
+	};
 	union {
 		struct bio bio;
 		struct kiocb iocb;

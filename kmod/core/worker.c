@@ -128,6 +128,7 @@ bool khx_worker_queue(struct khx_worker *worker, struct khx_work *work)
 	}
 	return true;
 }
+EXPORT_SYMBOL_GPL(khx_worker_queue);
 
 static void khx_worker_flush_work(struct khx_work *work)
 {
@@ -245,6 +246,7 @@ struct khx_worker *khx_worker_create(u32 id, pid_t owner)
 	khx_worker_flush(worker);
 	return worker;
 }
+EXPORT_SYMBOL_GPL(khx_worker_create);
 
 /**
  * khx_wait_until - wait for what an owner may hold up
@@ -377,3 +379,4 @@ void khx_worker_destroy(struct khx_worker *worker)
 		put_task_struct(worker->thread);
 	kfree(worker);
 }
+EXPORT_SYMBOL_GPL(khx_worker_destroy);
