@@ -10,8 +10,8 @@
 #
 #	COUNT=5000	requests of one round
 #	DEPTHS="1 32"	requests in flight
-#	PROFILE=1	the functions that the instructions are spent in, in percent:
-#			with those that they call, and without
+#	PROFILE=1	the functions that the instructions of the floor and of khx
+#			are spent in, in percent: with those they call, and without
 
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -80,12 +80,14 @@ guest() {
 	# shellcheck source=/dev/null
 	. "$lib/modules.sh"
 	PATH=$out:$PATH
+	local depth aio peers='native io_uring'
+	[ "$KHX_PROFILE" = 0 ] || peers=
 	work=$(mktemp -d)
 	modprobe null_blk queue_mode=2 irqmode=0 gb=4 bs=512
 	khx_module_load khx_blk
 	for depth in $KHX_DEPTHS; do
 		echo "floor $depth $(measure -f /dev/nullb0 -d $depth)"
-		for aio in native io_uring; do
+		for aio in $peers; do
 			serve_qsd $aio
 			echo "qsd-$aio $depth $(measure -u "$work/sock" -d $depth)"
 			stop
