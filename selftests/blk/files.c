@@ -19,6 +19,7 @@
 #include <sys/syscall.h>
 
 #include <linux/capability.h>
+#include <linux/fs.h>
 #include <linux/fuse.h>
 
 #include "disk.h"
@@ -29,6 +30,7 @@
 
 #define CACHED	(1u << 20)
 #define SIZE	(1u << 20)
+#define WRITES	8
 
 static struct disk disk;
 static const struct disk_options options;
@@ -172,6 +174,39 @@ static void test_shrink(const char *path)
 	disk_close(&disk);
 }
 
+/* Who has to wait does so in a thread of the disk's, and in nobody's way. */
+static void test_frozen(const char *path)
+{
+	static struct disk_request writes[WRITES];
+	struct disk_request read = { .type = VIRTIO_BLK_T_IN, .len = 65536 };
+	unsigned int i, done = 0;
+	int n, fd = open(path, O_RDONLY);
+
+	disk_open(&disk, path, &(struct disk_options){ .nqueues = 2 });
+	if (fsync(fd) || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) ||
+	    ioctl(fd, FIFREEZE, 0))
+		tap_bail("freeze: %s", strerror(errno));
+	for (i = 0; i < WRITES; i++) {
+		writes[i] = (struct disk_request){
+			.type = VIRTIO_BLK_T_OUT, .sector = 8 * i, .len = 4096,
+			.data = disk.memory + DISK_DATA,
+		};
+		if (disk_submit(&disk, 0, &writes[i]))
+			tap_bail("no room in the ring");
+	}
+	disk_kick(&disk, 0);
+	read.data = disk.memory + DISK_DATA + SIZE;
+	tap_is(disk_do(&disk, 1, &read), OK,
+	       "a file system is frozen, and another queue reads");
+	tap_is(disk_reap(&disk, 0, 200), 0, "while writes wait");
+	ioctl(fd, FITHAW, 0);
+	while (done < WRITES && (n = disk_reap(&disk, 0, 20000)) > 0)
+		done += n;
+	tap_is(done, WRITES, "until it is thawed");
+	disk_close(&disk);
+	close(fd);
+}
+
 static void fuse_answer(int fd, uint64_t unique, int error, const void *data,
 			size_t len)
 {
@@ -182,7 +217,8 @@ static void fuse_answer(int fd, uint64_t unique, int error, const void *data,
 		.head = { sizeof(out.head) + len, error, unique },
 	};
 
-	memcpy(out.data, data, len);
+	if (len)
+		memcpy(out.data, data, len);
 	if (write(fd, &out, out.head.len) < 0)
 		exit(1);
 }
@@ -294,11 +330,12 @@ int main(int argc, char **argv)
 {
 	if (argc != 4)
 		tap_bail("usage: files DEVICE SWAPFILE SLOWFILE");
-	tap_plan(20);
+	tap_plan(23);
 	test_swap(argv[1], argv[2]);
 	test_cache(argv[1]);
 	test_append();
 	test_shrink(argv[3]);
+	test_frozen(argv[3]);
 	test_fuse(argv[1]);
 	return tap_exit();
 }

@@ -69,16 +69,19 @@ blk_file() {
 	truncate -s "${2}M" "$1" && blk_path=$1
 }
 
-# blk_cgroup_root: the root of the cgroups, with an io controller, in $blk_path.
+# blk_cgroup_root CONTROLLER...: the root of the cgroups, with those, in $blk_path.
 blk_cgroup_root() {
-	local root=/sys/fs/cgroup
+	local root=/sys/fs/cgroup controller
 	if [ "$(stat -f -c %T $root)" != cgroup2fs ]; then
 		root=$blk_dir/cgroup
 		mkdir "$root" && mount -t cgroup2 none "$root" || return
 		blk_later "umount $root"
 	fi
-	grep -qw io "$root/cgroup.controllers" &&
-		echo +io > "$root/cgroup.subtree_control" && blk_path=$root
+	for controller in "$@"; do
+		grep -qw "$controller" "$root/cgroup.controllers" &&
+			echo "+$controller" > "$root/cgroup.subtree_control" || return
+	done
+	blk_path=$root
 }
 
 # blk_tap NAME COMMAND...: a program that speaks TAP is one result of ours; what

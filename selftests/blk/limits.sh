@@ -10,7 +10,7 @@ limit=1048576
 cgroup=
 
 make_cgroup() {
-	blk_cgroup_root || return
+	blk_cgroup_root io || return
 	local root=$blk_path
 	cgroup=$root/khx-limits
 	mkdir "$cgroup" || return

@@ -32,7 +32,7 @@ is_shared() {
 	tap_ok $? "$1"
 }
 
-blk_cgroup_root || tap_skip_all "no io controller"
+blk_cgroup_root io || tap_skip_all "no io controller"
 root=$blk_path
 [ -e "$root/io.cost.qos" ] || tap_skip_all "no io.cost"
 blk_null_blk nullb-khx || tap_bail "no null_blk"
