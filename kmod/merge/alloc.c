@@ -38,6 +38,18 @@ void khx_merge_payer_leave(struct khx_merge_payer *payer)
 	mem_cgroup_put(payer->memcg);
 }
 
+/*
+ * A page of the kernel's, as ours are to cgroups, carries its charge until it is
+ * freed; nothing but its one word knows of it.
+ */
+void khx_merge_payer_move(struct folio *to, struct folio *from)
+{
+#ifdef CONFIG_MEMCG
+	to->memcg_data = from->memcg_data;
+	from->memcg_data = 0;
+#endif
+}
+
 /* Without @vma: on @node, or NUMA_NO_NODE for what the task's policy says. */
 static struct folio *khx_merge_alloc(struct khx_merge_file *file, gfp_t gfp,
 				     unsigned int order,

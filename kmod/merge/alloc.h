@@ -20,6 +20,8 @@ void khx_merge_payer_enter(struct khx_merge_payer *payer,
 			   struct khx_merge_file *file,
 			   struct vm_area_struct *vma);
 void khx_merge_payer_leave(struct khx_merge_payer *payer);
+/* Who pays for @from pays for @to instead. */
+void khx_merge_payer_move(struct folio *to, struct folio *from);
 
 /* All return a page that is locked, with one reference, or NULL. */
 

@@ -10,7 +10,7 @@
  *   page    states and their transitions  unmerge  undoing it
  *   index   what is at each place         history  back-off
  *   block   pages of 2 MiB                split    when to give them up
- *   alloc, contents, zero, stable, candidate, hint, domain
+ *   alloc, contents, zero, pool, stable, candidate, hint, domain
  *   sysfs, netlink   interfaces
  */
 #include <linux/init.h>
@@ -21,6 +21,7 @@
 #include "control.h"
 #include "inode.h"
 #include "netlink.h"
+#include "pool.h"
 #include "stable.h"
 #include "super.h"
 #include "sysfs.h"
@@ -43,9 +44,12 @@ static int __init khx_merge_init(void)
 	ret = khx_merge_zero_init();
 	if (ret)
 		goto err_inode;
-	ret = khx_merge_netlink_init();
+	ret = khx_merge_pool_init();
 	if (ret)
 		goto err_zero;
+	ret = khx_merge_netlink_init();
+	if (ret)
+		goto err_pool;
 	ret = khx_merge_control_init();
 	if (ret)
 		goto err_netlink;
@@ -63,6 +67,8 @@ err_control:
 	khx_merge_control_exit();
 err_netlink:
 	khx_merge_netlink_exit();
+err_pool:
+	khx_merge_pool_exit();
 err_zero:
 	khx_merge_zero_exit();
 err_inode:
@@ -82,6 +88,7 @@ static void __exit khx_merge_exit(void)
 	khx_merge_control_exit();
 	khx_merge_netlink_exit();
 	khx_merge_inode_exit();
+	khx_merge_pool_exit();
 	khx_merge_zero_exit();
 	khx_merge_candidate_exit();
 	khx_merge_stable_exit();

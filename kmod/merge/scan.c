@@ -16,8 +16,8 @@
  *    holds a reference to is left marked.
  * 2. In a later pass, if it was not written: a page of zeros becomes a hole. A page
  *    that equals a merged copy, by key and then by every byte, becomes that copy. A
- *    page that equals a candidate makes a merged copy with it, in a frame that was
- *    neither's. Any other page becomes a candidate and loses its mark.
+ *    page that equals a candidate makes a merged copy with it, in a frame picked by
+ *    chance (pool.c). Any other page becomes a candidate and loses its mark.
  * 3. If it was written, unmapping it once more would only slow its owner down. So
  *    a page that has been seen to change is hashed as it is, mapped, until two
  *    looks find the same; then it goes through 1 and 2 in one.

@@ -10,6 +10,7 @@
 #include "history.h"
 #include "index.h"
 #include "page.h"
+#include "pool.h"
 #include "scan.h"
 #include "settle.h"
 #include "stable.h"
@@ -161,11 +162,12 @@ khx_merge_settle_with(struct khx_merge_file *file, pgoff_t index,
 		khx_merge_settle_unlist(other_file, other_index, other);
 		return KHX_MERGE_OTHER;
 	}
-	stable = khx_merge_stable_create(file->domain, key, folio, file->memcg);
+	stable = khx_merge_stable_create(file->domain, key, folio);
 	if (!stable)
 		return KHX_MERGE_LATER;
 
 	khx_merge_page_merge(file, index, folio, stable);
+	khx_merge_pool_give(folio);
 	khx_merge_stable_get(stable);
 	khx_merge_page_merge(other_file, other_index, other, stable);
 	return KHX_MERGE_DONE;

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Merged copies: one frame, many sharers, in their domain's table by hash. */
-#include <linux/gfp.h>
 #include <linux/highmem.h>
-#include <linux/memcontrol.h>
 #include <linux/mm.h>
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "alloc.h"
 #include "domain.h"
+#include "pool.h"
 #include "stable.h"
 
 static struct kmem_cache *khx_merge_stable_cache;
@@ -72,31 +71,19 @@ bool khx_merge_stable_exists(struct khx_merge_domain *domain, u64 key)
 	return exists;
 }
 
-/*
- * A fresh frame, so that no guest decides where the copy lies. Two pages are
- * freed for it at once, therefore it may use the reserves and run over the
- * cgroup's limit; and as page locks are held it must not wait for reclaim.
- */
-static struct folio *khx_merge_stable_copy(struct folio *from,
-					   struct mem_cgroup *memcg)
+static struct folio *khx_merge_stable_copy(struct folio *from)
 {
-	gfp_t gfp = GFP_ATOMIC | __GFP_HIGHMEM | __GFP_ACCOUNT | __GFP_NOWARN;
-	struct mem_cgroup *old = set_active_memcg(memcg);
-	struct folio *folio;
+	struct folio *folio = khx_merge_pool_take(folio_nid(from));
 
-	folio = __folio_alloc_node(gfp, 0, folio_nid(from));
-	set_active_memcg(old);
-	if (!folio)
-		return NULL;
-	__folio_set_swapbacked(folio);
-	copy_highpage(folio_page(folio, 0), folio_page(from, 0));
-	__folio_mark_uptodate(folio);
+	if (folio) {
+		folio->index = 0;
+		copy_highpage(folio_page(folio, 0), folio_page(from, 0));
+	}
 	return folio;
 }
 
 struct khx_merge_stable *khx_merge_stable_create(struct khx_merge_domain *domain,
-						 u64 key, struct folio *from,
-						 struct mem_cgroup *memcg)
+						 u64 key, struct folio *from)
 {
 	struct khx_merge_stable *stable;
 	int ret;
@@ -105,7 +92,7 @@ struct khx_merge_stable *khx_merge_stable_create(struct khx_merge_domain *domain
 				  GFP_ATOMIC | __GFP_NOWARN);
 	if (!stable)
 		return NULL;
-	stable->folio = khx_merge_stable_copy(from, memcg);
+	stable->folio = khx_merge_stable_copy(from);
 	if (!stable->folio)
 		goto err_free;
 
@@ -120,6 +107,7 @@ struct khx_merge_stable *khx_merge_stable_create(struct khx_merge_domain *domain
 	spin_unlock(&domain->lock);
 	if (ret)
 		goto err_folio;
+	khx_merge_payer_move(stable->folio, from);
 	khx_merge_stats_add(&domain->stats, KHX_MERGE_SHARED, 1);
 	return stable;
 

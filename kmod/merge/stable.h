@@ -34,10 +34,12 @@ struct khx_merge_stable *khx_merge_stable_find(struct khx_merge_domain *domain,
 					       u64 key, unsigned int max_sharers);
 /* Scanner: is there one by @key? */
 bool khx_merge_stable_exists(struct khx_merge_domain *domain, u64 key);
-/* Scanner, page locks held: a new copy of @from with one sharer, or NULL. */
+/*
+ * Scanner, page locks held: a new copy of @from with one sharer, or NULL. The copy
+ * has taken over what @from was charged for.
+ */
 struct khx_merge_stable *khx_merge_stable_create(struct khx_merge_domain *domain,
-						 u64 key, struct folio *from,
-						 struct mem_cgroup *memcg);
+						 u64 key, struct folio *from);
 /* The caller adds a sharer to a copy it already is a sharer of. */
 void khx_merge_stable_get(struct khx_merge_stable *stable);
 /* Anyone: one sharer less, with its reference to the folio. */

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The frames of merged copies. The allocator hands out the frame first that it got
+ * last, one that merging has just freed: a guest that merges a page with one of its
+ * own would choose where the next copy lies, be it of another guest's page, and in a
+ * frame whose neighbours it knows to disturb. So a copy gets a frame by chance, out
+ * of a pool, and the pool gets the frame of one of the pages that the copy replaces.
+ *
+ * The scan lock guards it.
+ */
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+
+#include "pool.h"
+
+#define KHX_MERGE_POOL_FRAMES	512	/* of a node: 2 MiB */
+
+static struct khx_merge_pool {
+	unsigned int nr;
+	struct folio *frames[KHX_MERGE_POOL_FRAMES];
+} *khx_merge_pools;
+
+static struct folio *khx_merge_pool_alloc(int node, gfp_t gfp)
+{
+	struct folio *folio;
+
+	folio = __folio_alloc_node(gfp | __GFP_HIGHMEM | __GFP_NOWARN, 0, node);
+	if (folio) {
+		__folio_set_swapbacked(folio);
+		__folio_mark_uptodate(folio);
+	}
+	return folio;
+}
+
+/* Page locks are held: nobody waits for reclaim here. */
+struct folio *khx_merge_pool_take(int node)
+{
+	struct khx_merge_pool *pool = &khx_merge_pools[node];
+	struct folio *folio;
+	unsigned int i;
+
+	if (!pool->nr)
+		return khx_merge_pool_alloc(node, GFP_ATOMIC);
+	i = get_random_u32() % pool->nr;
+	folio = pool->frames[i];
+	pool->frames[i] = pool->frames[--pool->nr];
+	return folio;
+}
+
+/*
+ * read(2) may have found the page before it left its place, and be copying it still:
+ * then there are more references than the caller's. Atomic, and a full barrier, so
+ * that whoever comes later finds that it has left.
+ */
+void khx_merge_pool_give(struct folio *folio)
+{
+	struct khx_merge_pool *pool = &khx_merge_pools[folio_nid(folio)];
+
+	if (pool->nr == KHX_MERGE_POOL_FRAMES || folio_test_hwpoison(folio) ||
+	    !folio_ref_freeze(folio, 1))
+		return;
+	folio_ref_unfreeze(folio, 2);
+	pool->frames[pool->nr++] = folio;
+}
+
+/* What a node lacks now, it gets as pages merge. */
+static void khx_merge_pool_fill(int node)
+{
+	struct khx_merge_pool *pool = &khx_merge_pools[node];
+	struct folio *folio;
+
+	while (pool->nr < KHX_MERGE_POOL_FRAMES) {
+		folio = khx_merge_pool_alloc(node, GFP_KERNEL | __GFP_NORETRY |
+						   __GFP_THISNODE);
+		if (!folio)
+			return;
+		pool->frames[pool->nr++] = folio;
+	}
+}
+
+int khx_merge_pool_init(void)
+{
+	int node;
+
+	khx_merge_pools = kvcalloc(nr_node_ids, sizeof(*khx_merge_pools),
+				   GFP_KERNEL);
+	if (!khx_merge_pools)
+		return -ENOMEM;
+	for_each_node_state(node, N_MEMORY)
+		khx_merge_pool_fill(node);
+	return 0;
+}
+
+void khx_merge_pool_exit(void)
+{
+	int node;
+
+	for (node = 0; node < nr_node_ids; node++)
+		while (khx_merge_pools[node].nr)
+			folio_put(khx_merge_pools[node]
+				  .frames[--khx_merge_pools[node].nr]);
+	kvfree(khx_merge_pools);
+}
