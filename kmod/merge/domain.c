@@ -29,7 +29,7 @@ static struct khx_merge_domain *khx_merge_domain_create(const char *name)
 	if (!domain)
 		return ERR_PTR(-ENOMEM);
 
-	ret = rhltable_init(&domain->stables, &khx_merge_stable_params);
+	ret = rhashtable_init(&domain->stables, &khx_merge_stable_params);
 	if (ret)
 		goto err_free;
 	ret = rhashtable_init(&domain->candidates, &khx_merge_candidate_params);
@@ -46,7 +46,7 @@ static struct khx_merge_domain *khx_merge_domain_create(const char *name)
 	return domain;
 
 err_stables:
-	rhltable_destroy(&domain->stables);
+	rhashtable_destroy(&domain->stables);
 err_free:
 	kfree(domain);
 	return ERR_PTR(ret);
@@ -95,7 +95,7 @@ void khx_merge_domain_put(struct khx_merge_domain *domain)
 	WARN_ON_ONCE(khx_merge_stats_read(&domain->stats, KHX_MERGE_UNSHARED));
 	khx_merge_hint_free(domain);
 	rhashtable_destroy(&domain->candidates);
-	rhltable_destroy(&domain->stables);
+	rhashtable_destroy(&domain->stables);
 	kfree(domain);
 }
 

@@ -25,7 +25,7 @@
  *	to choose to make pages collide differ from domain to domain
  * @lock: guards @stables and @candidates, and the step of a merged copy's
  *	sharers from one to none
- * @stables: merged copies by key
+ * @stables: merged copies by key; of several with one key the first
  * @candidates: unchanged private pages by key, one page a key
  * @contested: samples that pages of different contents have in common, by their
  *	low bits; the scan lock guards it
@@ -42,7 +42,7 @@ struct khx_merge_domain {
 	u64 seed;
 
 	spinlock_t lock;
-	struct rhltable stables;
+	struct rhashtable stables;
 	struct rhashtable candidates;
 	DECLARE_BITMAP(contested, KHX_MERGE_DOMAIN_CONTESTED);
 	struct khx_merge_hint *hints;

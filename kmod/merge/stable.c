@@ -27,33 +27,40 @@ const struct rhashtable_params khx_merge_stable_params = {
 
 /*
  * Copies with one key are several when the first ones are full, or when
- * contents collide. Both make a chain; it is looked through this far, so that
- * contents chosen to collide cannot hold the lock.
+ * contents collide. They are in a list, the first of which is in the table; it is
+ * looked through this far, so that contents chosen to collide cannot hold the lock.
  */
-#define KHX_MERGE_STABLE_CHAIN_MAX	16
+#define KHX_MERGE_STABLE_ALIKE_MAX	16
+
+static struct khx_merge_stable *
+khx_merge_stable_first(struct khx_merge_domain *domain, u64 key)
+{
+	lockdep_assert_held(&domain->lock);
+
+	return rhashtable_lookup_fast(&domain->stables, &key,
+				      khx_merge_stable_params);
+}
 
 struct khx_merge_stable *khx_merge_stable_find(struct khx_merge_domain *domain,
 					       u64 key, unsigned int max_sharers)
 {
-	struct khx_merge_stable *stable, *found = NULL;
-	struct rhlist_head *list, *pos;
-	int left = KHX_MERGE_STABLE_CHAIN_MAX;
+	struct khx_merge_stable *first, *stable, *found = NULL;
+	int left = KHX_MERGE_STABLE_ALIKE_MAX;
 
 	spin_lock(&domain->lock);
-	rcu_read_lock();
-	list = rhltable_lookup(&domain->stables, &key, khx_merge_stable_params);
-	rhl_for_each_entry_rcu(stable, pos, list, node) {
-		if (!left--)
+	first = khx_merge_stable_first(domain, key);
+	for (stable = first; stable && left--;
+	     stable = list_next_entry(stable, alike)) {
+		if (atomic_read(&stable->sharers) < max_sharers &&
+		    !folio_test_hwpoison(stable->folio)) {
+			/* The lock is held: what is listed has a sharer. */
+			khx_merge_stable_get(stable);
+			found = stable;
 			break;
-		if (atomic_read(&stable->sharers) >= max_sharers ||
-		    folio_test_hwpoison(stable->folio))
-			continue;
-		/* The lock is held: a copy in the table has a sharer. */
-		khx_merge_stable_get(stable);
-		found = stable;
-		break;
+		}
+		if (list_is_last(&stable->alike, &first->alike))
+			break;
 	}
-	rcu_read_unlock();
 	spin_unlock(&domain->lock);
 	return found;
 }
@@ -63,12 +70,45 @@ bool khx_merge_stable_exists(struct khx_merge_domain *domain, u64 key)
 	bool exists;
 
 	spin_lock(&domain->lock);
-	rcu_read_lock();
-	exists = rhltable_lookup(&domain->stables, &key,
-				 khx_merge_stable_params);
-	rcu_read_unlock();
+	exists = khx_merge_stable_first(domain, key);
 	spin_unlock(&domain->lock);
 	return exists;
+}
+
+/* The newest comes second, as it has room. */
+static int khx_merge_stable_list(struct khx_merge_stable *stable)
+{
+	struct khx_merge_domain *domain = stable->domain;
+	struct khx_merge_stable *first;
+	int ret = 0;
+
+	INIT_LIST_HEAD(&stable->alike);
+	spin_lock(&domain->lock);
+	first = khx_merge_stable_first(domain, stable->key);
+	if (first)
+		list_add(&stable->alike, &first->alike);
+	else
+		ret = rhashtable_insert_fast(&domain->stables, &stable->node,
+					     khx_merge_stable_params);
+	spin_unlock(&domain->lock);
+	return ret;
+}
+
+/* However many there are with its key, this takes the same time. */
+static void khx_merge_stable_unlist(struct khx_merge_stable *stable)
+{
+	struct khx_merge_domain *domain = stable->domain;
+	struct khx_merge_stable *next = list_next_entry(stable, alike);
+
+	lockdep_assert_held(&domain->lock);
+
+	if (next == stable)
+		rhashtable_remove_fast(&domain->stables, &stable->node,
+				       khx_merge_stable_params);
+	else if (khx_merge_stable_first(domain, stable->key) == stable)
+		rhashtable_replace_fast(&domain->stables, &stable->node,
+					&next->node, khx_merge_stable_params);
+	list_del(&stable->alike);
 }
 
 static struct folio *khx_merge_stable_copy(struct folio *from)
@@ -86,7 +126,6 @@ struct khx_merge_stable *khx_merge_stable_create(struct khx_merge_domain *domain
 						 u64 key, struct folio *from)
 {
 	struct khx_merge_stable *stable;
-	int ret;
 
 	stable = kmem_cache_alloc(khx_merge_stable_cache,
 				  GFP_ATOMIC | __GFP_NOWARN);
@@ -100,12 +139,7 @@ struct khx_merge_stable *khx_merge_stable_create(struct khx_merge_domain *domain
 	stable->domain = domain;
 	atomic_set(&stable->sharers, 1);
 	stable->folio->private = stable;
-
-	spin_lock(&domain->lock);
-	ret = rhltable_insert(&domain->stables, &stable->node,
-			      khx_merge_stable_params);
-	spin_unlock(&domain->lock);
-	if (ret)
+	if (khx_merge_stable_list(stable))
 		goto err_folio;
 	khx_merge_payer_move(stable->folio, from);
 	khx_merge_stats_add(&domain->stats, KHX_MERGE_SHARED, 1);
@@ -134,8 +168,7 @@ void khx_merge_stable_put(struct khx_merge_stable *stable)
 	struct folio *folio = stable->folio;
 
 	if (atomic_dec_and_lock(&stable->sharers, &domain->lock)) {
-		rhltable_remove(&domain->stables, &stable->node,
-				khx_merge_stable_params);
+		khx_merge_stable_unlist(stable);
 		spin_unlock(&domain->lock);
 		khx_merge_stats_add(&domain->stats, KHX_MERGE_SHARED, -1);
 		kmem_cache_free(khx_merge_stable_cache, stable);

@@ -2,6 +2,7 @@
 #ifndef KHX_MERGE_STABLE_H
 #define KHX_MERGE_STABLE_H
 
+#include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/rhashtable.h>
 
@@ -9,7 +10,9 @@ struct khx_merge_domain;
 
 /**
  * struct khx_merge_stable - one merged copy
- * @node: in the domain's table, under the domain's lock
+ * @node: in the domain's table, if this is the first with its key; under the
+ *	domain's lock
+ * @alike: all with this key, the first one too; under the domain's lock
  * @key: hash of the contents, which never change
  * @folio: the copy; its folio->private points back here
  * @domain: where it is shared
@@ -20,7 +23,8 @@ struct khx_merge_domain;
  * that maps it: the frame may outlive this structure, never the reverse.
  */
 struct khx_merge_stable {
-	struct rhlist_head node;
+	struct rhash_head node;
+	struct list_head alike;
 	u64 key;
 	struct folio *folio;
 	struct khx_merge_domain *domain;
