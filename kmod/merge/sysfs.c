@@ -37,6 +37,9 @@ static ssize_t khx_merge_setting_store(struct kobject *kobj,
 	if (ret)
 		return ret;
 	ret = khx_merge_control_set(setting->which, value);
+	if (ret == -ERANGE)
+		pr_info_ratelimited("khx_merge: %s\n",
+				    khx_merge_settings[setting->which].range);
 	return ret ?: count;
 }
 
