@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "khxmem.h"
@@ -30,6 +31,8 @@ static void check_names(void)
 	tap_is(unlink(AT("dir/b")), 0, "the first name goes");
 	tap_is(rmdir(AT("dir")), 0, "the directory goes");
 	tap_is(pwrite(fd, "x", 1, 0), 1, "the file is still there");
+	tap_ok(fsetxattr(fd, "user.x", "1", 1, 0) && errno == EOPNOTSUPP,
+	       "it has no extended attributes");
 	tap_is(unlink(AT("c")), 0, "the last name goes");
 	tap_is(pwrite(fd, "y", 1, 1), 1, "and the open file stays");
 	close(fd);
@@ -200,7 +203,7 @@ static void check_room(void)
 int main(void)
 {
 	khxmem_mount(NULL, NULL);
-	tap_plan(11 + 3 + 3 + 3 + 7 + 2 + 13 + 2);
+	tap_plan(12 + 3 + 3 + 3 + 7 + 2 + 13 + 2);
 	check_names();
 	check_tmpfile();
 	check_read_write();

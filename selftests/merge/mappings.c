@@ -14,9 +14,15 @@
  *	pins		long-term pins for writing, nomerge, io_uring's buffers
  *	numa		mbind, a copy for each node
  *	memory_error	MADV_HWPOISON
- *	limits		memory cgroups, size=
- *	merging		PSS
- *	guests.sh	KVM and its asynchronous faults, QEMU's balloon, migration
+ *	limits		memory cgroups, also by faults that another task has for one,
+ *			as KVM's asynchronous ones are; size=, as nothing else
+ *			limits shared memory
+ *	merging		PSS, frames
+ *	huge		2 MiB mappings
+ *	guest_merge.sh	KVM, prealloc, host-nodes, balloon, free page reporting
+ *	guest_move.sh	migration, save and restore, dump-guest-memory
+ *	guest_compare.sh
+ *			vhost: khx_net's and khx_blk's access to guest memory
  *
  * A long-term pin for reading keeps what the page held: nothing that user space
  * can do on the tested kernels takes one, so that is documented, not tested.

@@ -246,6 +246,49 @@ static void check_max_sharing(void)
 	khxmem_umount(NULL);
 }
 
+static uint64_t frame_of(int pagemap, const void *addr)
+{
+	uint64_t entry = 0;
+
+	*(volatile const char *)addr;
+	pread(pagemap, &entry, sizeof(entry), (unsigned long)addr / PAGE * 8);
+	return entry & ((1ULL << 55) - 1);
+}
+
+/* Who gives up frames by merging shall not know what comes to lie in them. */
+static void check_frames(void)
+{
+	const unsigned long pairs = 64;
+	int fd, pagemap = open("/proc/self/pagemap", O_RDONLY);
+	uint64_t given[2 * pairs];
+	unsigned long i, k, again = 0;
+	char *map;
+
+	khxmem_mount(NULL, NULL);
+	fd = khxmem_file(NULL, 2 * pairs);
+	map = khxmem_map(fd, 2 * pairs);
+	for (i = 0; i < 2 * pairs; i++) {
+		page_fill(map + i * PAGE, 1 + i / 2);
+		given[i] = frame_of(pagemap, map + i * PAGE);
+	}
+	scan_fast();
+	figure_reaches("pages_sharing", pairs, 20);
+	scan_stop();
+	for (i = 0; i < 2 * pairs; i += 2) {
+		uint64_t frame = frame_of(pagemap, map + i * PAGE);
+
+		for (k = 0; k < 2 * pairs; k++)
+			again += frame == given[k];
+	}
+	tap_ok(given[0] && again < pairs / 4,
+	       "few copies lie in frames just given up (%lu of %lu)", again,
+	       pairs);
+	munmap(map, 2 * pairs * PAGE);
+	close(fd);
+	close(pagemap);
+	khxmem_umount(NULL);
+}
+
 static void sleep_ms(long ms)
 {
 	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
@@ -348,11 +391,28 @@ static void check_strict(void)
 	khxmem_umount(NULL);
 }
 
+/* sysfs has no words for it. */
+static bool is_in_the_log(const char *text)
+{
+	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	char line[2048];
+	bool found = false;
+	ssize_t len;
+
+	while (!found && (len = read(log, line, sizeof(line) - 1)) > 0) {
+		line[len] = '\0';
+		found = strstr(line, text);
+	}
+	close(log);
+	return found;
+}
+
 static void check_settings(void)
 {
 	tap_is(setting("run", 3), -ERANGE, "run=3 is refused");
 	tap_is(setting("cpu_limit", 0), -ERANGE, "cpu_limit=0 is refused");
 	tap_is(setting("cpu_limit", 101), -ERANGE, "cpu_limit=101 is refused");
+	tap_ok(is_in_the_log("cpu_limit: 1 to 100"), "and the log has the range");
 	tap_is(setting("max_page_sharing", 1), -ERANGE,
 	       "max_page_sharing=1 is refused");
 	tap_is(setting("pages_to_scan", -1), -EINVAL, "pages_to_scan=-1 is refused");
@@ -366,7 +426,7 @@ int main(void)
 {
 	khxmem_mount(NULL, NULL);
 	khxmem_umount(NULL);
-	tap_plan(11 + 1 + 6 + 7 + 4 + 1 + 3 + 4 + 1 + 8);
+	tap_plan(11 + 1 + 6 + 7 + 4 + 1 + 1 + 3 + 4 + 1 + 9);
 	check_two_files();
 	check_reaction();
 	check_alike(42, "all others");
@@ -374,6 +434,7 @@ int main(void)
 	check_zero();
 	check_domains();
 	check_max_sharing();
+	check_frames();
 	check_backoff();
 	check_quiet();
 	check_strict();

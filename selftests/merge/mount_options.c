@@ -48,6 +48,24 @@ static const char *shown(void)
 	return options;
 }
 
+/* What the kernel says of "NAME=VALUE" or "NAME" has the name in it. */
+static bool is_named(const char *option)
+{
+	char name[128], message[256] = "", *value;
+	int fs = fsopen("khxmem", 0);
+	ssize_t len;
+
+	strcpy(name, option);
+	value = strchr(name, '=');
+	if (value)
+		*value++ = '\0';
+	fsconfig(fs, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, name,
+		 value, 0);
+	len = read(fs, message, sizeof(message) - 1);
+	close(fs);
+	return len > 0 && strstr(message, name);
+}
+
 static void check_refused(void)
 {
 	unsigned int i;
@@ -55,7 +73,8 @@ static void check_refused(void)
 	for (i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		int ret = khxmem_try_mount(NULL, bad[i]);
 
-		tap_is(ret, -EINVAL, "-o %s is refused", bad[i]);
+		tap_ok(ret == -EINVAL && is_named(bad[i]),
+		       "-o %s is refused, by name", bad[i]);
 		if (!ret)
 			khxmem_umount(NULL);
 	}

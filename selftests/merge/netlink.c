@@ -149,6 +149,23 @@ static void test_elsewhere(void)
 	       "another network namespace has no such family");
 }
 
+static struct {
+	int fds[FILES], left;
+} opened;
+
+static void open_files(void)
+{
+	for (int i = 0; i < FILES; i++)
+		opened.fds[i] = khxmem_file(NULL, 1);
+	opened.left = FILES;
+}
+
+static void close_files(int down_to)
+{
+	while (opened.left > down_to)
+		close(opened.fds[--opened.left]);
+}
+
 static int count_cb(const struct nlmsghdr *nlh, void *data)
 {
 	(void)nlh;
@@ -156,23 +173,93 @@ static int count_cb(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
+static int close_cb(const struct nlmsghdr *nlh, void *data)
+{
+	(void)nlh;
+	(void)data;
+	close_files(opened.left - 1);
+	return MNL_CB_OK;
+}
+
 /* More than one message of the dump holds. */
 static void test_many_files(struct ctl *ctl)
 {
-	int fds[FILES], nr = 0;
+	int nr = 0;
 
 	khxmem_mount(NULL, NULL);
-	for (int i = 0; i < FILES; i++)
-		fds[i] = khxmem_file(NULL, 1);
+	open_files();
 	ctl_run(ctl, ctl_request(ctl, KHX_MERGE_CMD_FILE_GET, NLM_F_DUMP),
 		count_cb, &nr);
 	tap_is(nr, FILES, "all of many files are listed");
-	for (int i = 0; i < FILES; i++)
-		close(fds[i]);
+	tap_ok(!ctl->interrupted, "at once");
+	ctl_run(ctl, ctl_request(ctl, KHX_MERGE_CMD_FILE_GET, NLM_F_DUMP),
+		close_cb, NULL);
+	tap_ok(ctl->interrupted, "where some go meanwhile, the reader is told");
+	close_files(0);
 	nr = 0;
 	ctl_run(ctl, ctl_request(ctl, KHX_MERGE_CMD_FILE_GET, NLM_F_DUMP),
 		count_cb, &nr);
 	tap_is(nr, 0, "and none that is gone");
+	khxmem_umount(NULL);
+}
+
+static void unmerge(void)
+{
+	static const struct request request = {
+		"unmerge", KHX_MERGE_CMD_SET, false, true,
+		{ U32(KHX_MERGE_A_SET_RUN, 2) }, 0
+	};
+	static struct ctl own;
+
+	ctl_open_family(&own, KHX_MERGE_GENL_NAME);
+	_exit(request_run(&own, &request) ? 1 : 0);
+}
+
+/* Asks who has what family while @pid lives: that takes netlink's own lock. */
+static long ask_while_alive(struct ctl *ctl, pid_t pid)
+{
+	const uint16_t family = ctl->family;
+	long answers = 0;
+	int status;
+
+	while (waitpid(pid, &status, WNOHANG) != pid) {
+		struct nlmsghdr *nlh;
+
+		ctl->family = GENL_ID_CTRL;
+		nlh = ctl_request(ctl, CTRL_CMD_GETFAMILY, 0);
+		mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, "nlctrl");
+		ctl_run(ctl, nlh, NULL, NULL);
+		answers += figure("run") == 2 && figure("pages_sharing");
+	}
+	ctl->family = family;
+	return status ? -1 : answers;
+}
+
+/* Unmerging takes long: other families shall not wait for it. */
+static void test_parallel(struct ctl *ctl)
+{
+	const unsigned long pages = 8192;
+	long answers;
+	char *map;
+	pid_t pid;
+	int fd;
+
+	khxmem_mount(NULL, NULL);
+	fd = khxmem_file(NULL, pages);
+	map = khxmem_map(fd, pages);
+	for (unsigned long i = 0; i < pages; i++)
+		page_fill(map + i * PAGE, 7);
+	scan_fast();
+	figure_reaches("pages_sharing", pages - 1, 60);
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		unmerge();
+	answers = ask_while_alive(ctl, pid);
+	tap_ok(answers >= 5, "netlink answers while all is unmerged (%ld times)",
+	       answers);
+	munmap(map, pages * PAGE);
+	close(fd);
 	khxmem_umount(NULL);
 }
 
@@ -223,7 +310,7 @@ int main(int argc, char **argv)
 	khxmem_umount(NULL);
 	ctl = malloc(sizeof(*ctl));
 	ctl_open_family(ctl, KHX_MERGE_GENL_NAME);
-	tap_plan(N_REQUESTS + 2 + 3 + 2 + 2 + N_KEPT);
+	tap_plan(N_REQUESTS + 2 + 3 + 4 + 1 + 2 + N_KEPT);
 	requests_test(ctl, requests, N_REQUESTS);
 	tap_is(figure("run"), 0, "nothing of what was refused was done");
 	tap_is(figure("cpu_limit"), 10, "and what was asked for was");
@@ -232,6 +319,7 @@ int main(int argc, char **argv)
 		       lose_sys_admin);
 	test_elsewhere();
 	test_many_files(ctl);
+	test_parallel(ctl);
 	test_random(ctl);
 	ctl_close(ctl);
 	free(ctl);

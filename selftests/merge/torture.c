@@ -3,7 +3,8 @@
  * torture [SECONDS]: everything at once, and no byte may be wrong. 20 seconds, or
  * ten minutes with KHX_LONG=1.
  *
- *	writers	rewrite and verify pages of their own with one of few contents
+ *	writers	rewrite and verify pages of their own with one of few contents,
+ *		by either mapping or by read(2)
  *	counter	increments words of pages that are equal to many others, and
  *		checks them through another mapping
  *	puncher	punches holes into pages of its own and writes them again
@@ -67,6 +68,14 @@ static void check(bool good)
 		errors++;
 }
 
+static bool reads(unsigned long index, uint64_t value)
+{
+	char page[PAGE];
+
+	return pread(fd, page, PAGE, index * PAGE) == PAGE &&
+	       page_holds(page, value);
+}
+
 static void *writer_thread(void *arg)
 {
 	unsigned long first = (unsigned long)arg * PER_WRITER;
@@ -78,6 +87,8 @@ static void *writer_thread(void *arg)
 
 		check(page_holds(page_of(rand_r(&seed) % 2 ? map : alias,
 					 first + i), holds[i]));
+		if (rand_r(&seed) % 4 == 0)
+			check(reads(first + i, holds[i]));
 		if (rand_r(&seed) % 2)
 			continue;
 		holds[i] = rand_r(&seed) % CONTENTS;	/* 0 is a zero page */
