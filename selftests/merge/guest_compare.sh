@@ -69,7 +69,9 @@ disk() {
 
 boot() {
 	local name=$2 nics=()
-	net_nic "${number[$name]}" && disk "$1" "$name" || return
+	# The disk first: what serves it would inherit the NIC's file, and keep
+	# with it the memory of a guest that is gone.
+	disk "$1" "$name" && net_nic "${number[$name]}" || return
 	start "$name" "$(memory "$1" "$name")" "${nics[@]}" \
 		-device virtio-balloon-pci,free-page-reporting=on || return
 	net_close
@@ -86,7 +88,7 @@ labour() {
 		dd if=/dev/vda of=disk bs=64k count=16 iflag=direct 2> /dev/null
 		setsid sh -c 'while :; do
 			cp a b && cmp a b || echo copy >> wrong
-			echo >> rounds
+			read -r now _ < /proc/uptime; echo \$now >> rounds
 		done' > /dev/null 2>&1 < /dev/null &
 		setsid sh -c 'while :; do
 			stream receive 10.99.$n.1 $NET_PORT 1 \$\$ || echo net >> wrong
@@ -109,9 +111,9 @@ ready() {
 	done
 }
 
-# done_by NAME: rounds, and the time in the guest
+# done_by NAME: rounds, and when the last one ended
 done_by() {
-	guest_run "$1" 'echo $(wc -l < /tmp/work/rounds) $(cut -d " " -f 1 /proc/uptime)'
+	guest_run "$1" 'cd /tmp/work; echo $(wc -l < rounds) $(tail -n 1 rounds)'
 }
 
 # progress COUNT: rounds a minute of all guests, in the next seconds
