@@ -62,6 +62,7 @@ mount_fio() {
 }
 
 # Round after round, until told to stop; counts them, and says what went wrong.
+# A reader beside it has pages that nobody writes to but the disk.
 start_fio() {
 	blk_in "$1" disk "
 		cat > /tmp/fio.sh <<- EOT
@@ -77,7 +78,13 @@ start_fio() {
 			done
 			echo \\\$status > /tmp/fio.status
 		EOT
+		cat > /tmp/read.sh <<- EOT
+			until [ -e /tmp/fio.stop ]; do
+				dd if=\$d of=/dev/null bs=64k count=32 iflag=direct
+			done
+		EOT
 		echo 0 > /tmp/fio.rounds
+		setsid sh /tmp/read.sh > /dev/null 2>&1 &
 		setsid sh /tmp/fio.sh > /dev/null 2>&1 &"
 }
 
