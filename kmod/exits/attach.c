@@ -38,6 +38,10 @@
 #include "vcpu.h"
 #include "vm.h"
 
+#ifndef CONFIG_BPF_EVENTS
+#error "khx_exits needs CONFIG_BPF_EVENTS, which tells the layout of tracepoints"
+#endif
+
 static int khx_exits_attach_destroy(struct kprobe *kp, struct pt_regs *regs)
 {
 	khx_exits_vcpu_gone((void *)regs_get_kernel_argument(regs, 0));
