@@ -286,6 +286,7 @@ struct xarray {
 /* What only the control plane looks at. */
 #define TASK_COMM_LEN	16
 struct completion { int unused; };
+struct work_struct { int unused; };
 typedef struct { int unused; } refcount_t;
 typedef struct { int unused; } spinlock_t;
 
