@@ -20,6 +20,17 @@ threads() {
 	done < "$cgroup/cgroup.procs" 2> /dev/null | grep -c '^khx-'
 }
 
+# The most there were until process $1 ended.
+most_threads() {
+	local n most=0
+	while kill -0 "$1" 2> /dev/null; do
+		n=$(threads)
+		[ "$n" -le "$most" ] || most=$n
+		sleep 0.1
+	done
+	echo "$most"
+}
+
 # CPU time in ms, of the cgroup and of all kernel threads that are nobody's.
 cgroup_ms() {
 	awk '$1 == "usage_usec" { print int($2 / 1000) }' "$cgroup/cpu.stat"
@@ -46,9 +57,7 @@ tap_plan 5
 blk_file "$blk_dir/tmpfs" 16
 kworkers=$(kworker_ms)
 charged disk-rate "$blk_path" out 6s > "$blk_dir/rate" &
-tap_wait 60 eval '[ "$(threads)" -ge 2 ]'
-sleep 2
-most=$(threads)
+most=$(most_threads $!)
 wait $!
 kworkers=$(($(kworker_ms) - kworkers)) used=$(cgroup_ms)
 tap_diag "$(cat "$blk_dir/rate") KiB/s, $most threads"
