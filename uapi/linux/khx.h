@@ -127,9 +127,9 @@
  * How a device is served from now on; traffic may go on meanwhile, nothing is
  * lost or overtakes. Needs CAP_NET_ADMIN. Workers that are replaced may live on
  * for a moment, until they have done what they were told to. -ENOTCONN: the
- * device has no owner. What is refused changes nothing. -ETIMEDOUT: the owner
- * holds a worker up that is needed for another mode, or one that was replaced
- * before, and has done so for a while (seconds); nothing has changed.
+ * device has no owner. What is refused changes nothing. -ETIMEDOUT: for five
+ * seconds the owner has held up the device itself, a worker that is needed for
+ * another mode, or one that was replaced before; nothing has changed.
  *
  *    KHX_A_DEV_ID: u32
  *    KHX_A_MODE: u32, enum khx_mode, but not KHX_MODE_CUSTOM
