@@ -16,17 +16,8 @@ both_nics() {
 	net_both life 1 && net_both life 2
 }
 
-# Both ends know each other's address for good: a link that is away for longer
-# than usual, as machines are slow, would make them forget it.
 nics_up() {
-	local n
-	for n in 1 2; do
-		ip neigh replace "10.99.$n.2" lladdr "$(net_mac $n)" \
-			dev "khxt-br$n" nud permanent
-		net_up life "$n" "ip neigh replace 10.99.$n.1 \
-			lladdr $(cat "/sys/class/net/khxt-br$n/address") \
-			dev nic$n nud permanent" || return
-	done
+	net_up_for_good life 1 && net_up_for_good life 2
 }
 
 # A transfer is under way while QEMU's vCPUs and back ends stand still.

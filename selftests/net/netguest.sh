@@ -124,6 +124,17 @@ net_up() {
 		${3:-true}"
 }
 
+# net_up_for_good GUEST N: as net_up, and both ends know each other's address
+# for good: neither asks when the link was away, or full of other packets, for
+# longer than usual.
+net_up_for_good() {
+	ip neigh replace "10.99.$2.2" lladdr "$(net_mac "$2")" \
+		dev "khxt-br$2" nud permanent
+	net_up "$1" "$2" "ip neigh replace 10.99.$2.1 \
+		lladdr $(cat "/sys/class/net/khxt-br$2/address") \
+		dev nic$2 nud permanent"
+}
+
 # net_counter GUEST FD QUEUE COUNTER: of queue 0 (to the guest) or 1.
 net_counter() {
 	awk -v line="queue-$3-stats:" -v key="$4" '
