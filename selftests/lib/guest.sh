@@ -23,6 +23,8 @@ GUEST_DIR=$(mktemp -d /tmp/khx-guests.XXXXXX)
 declare -A guest_pids guest_boots
 guest_serial=0
 guest_eol=$'\r$'
+# All limits are for a machine that is not slowed down by checkers.
+guest_scale=${KHX_TIME_SCALE:-1}
 # 50000 of the 60000 exits of a guest's boot are two walks over all PCI buses
 # that exist, for a GART and for peer bridges (so says `khx exits show`).
 guest_fast="mitigations=off pci=noearly,lastbus=0"
@@ -92,7 +94,7 @@ guest_alive() {
 # guest_wait NAME [SECONDS]: until it has booted; once more, until it has
 # booted again.
 guest_wait() {
-	local end=$((SECONDS + ${2:-120})) boots
+	local end=$((SECONDS + ${2:-120} * guest_scale)) boots
 	while true; do
 		boots=$(grep -c '^ready ' "$GUEST_DIR/$1/command.out")
 		if [ "$boots" -gt "${guest_boots[$1]}" ]; then
@@ -110,7 +112,7 @@ guest_wait() {
 # guest_reply NAME FILE PATTERN SECONDS: print the first line that matches, and
 # match it to its end, as it may be on its way still.
 guest_reply() {
-	local end=$((SECONDS + $4))
+	local end=$((SECONDS + $4 * guest_scale))
 	until grep -m 1 -e "$3" "$GUEST_DIR/$1/$2"; do
 		if ! guest_alive "$1" || [ "$SECONDS" -ge "$end" ]; then
 			return 1
@@ -127,7 +129,7 @@ guest_run() {
 	# Unique also when called in subshells.
 	guest_serial=$((guest_serial + 1))
 	id=$BASHPID.$guest_serial
-	echo "$id $limit $(printf '%s' "$*" | base64 -w 0)" 1<>"$GUEST_DIR/$name/command.in"
+	echo "$id $((limit * guest_scale)) $(printf '%s' "$*" | base64 -w 0)" 1<>"$GUEST_DIR/$name/command.in"
 	if ! reply=$(guest_reply "$name" command.out "^$id .* end$" $((limit + 10))); then
 		echo "guest $name does not answer: $*"
 		return 125
