@@ -183,21 +183,29 @@ static bool keeps_log(void)
 	return kept;
 }
 
+static pid_t peer_of(struct front_end *front)
+{
+	struct ucred peer = {};
+	socklen_t size = sizeof(peer);
+
+	getsockopt(front->socket, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+	return peer.pid;
+}
+
 /* Files are released from the last one down: the device before we are told. */
 static bool device_goes_first(void)
 {
 	char name[64], target[64] = "";
-	struct ucred peer = {};
-	socklen_t size = sizeof(peer);
 	struct front_end front;
 	int fd, last = -1;
 	struct dirent *entry;
+	pid_t peer;
 	DIR *dir;
 
 	if (front_connect(&front, path))
 		return false;
-	getsockopt(front.socket, SOL_SOCKET, SO_PEERCRED, &peer, &size);
-	snprintf(name, sizeof(name), "/proc/%d/fd", peer.pid);
+	peer = peer_of(&front);
+	snprintf(name, sizeof(name), "/proc/%d/fd", peer);
 	dir = opendir(name);
 	while (dir && (entry = readdir(dir))) {
 		fd = atoi(entry->d_name);
@@ -206,9 +214,26 @@ static bool device_goes_first(void)
 	if (dir)
 		closedir(dir);
 	close(front.socket);
-	snprintf(name, sizeof(name), "/proc/%d/fd/%d", peer.pid, last);
+	snprintf(name, sizeof(name), "/proc/%d/fd/%d", peer, last);
 	return readlink(name, target, sizeof(target) - 1) > 0 &&
 	       !strcmp(target, "/dev/khx-blk");
+}
+
+/* It may say each time that it does not know what that is, and so fill disks. */
+static bool forgives_nonsense(void)
+{
+	struct front_end front;
+	uint64_t features = 0;
+	unsigned int i;
+
+	if (front_connect(&front, path))
+		return false;
+	for (i = 0; i < 1000; i++)
+		front_send(&front, 99, 0, NULL, 0, NULL, 0);
+	front_send(&front, 1, 0, NULL, 0, NULL, 0);
+	front_receive(&front, &features, sizeof(features));
+	close(front.socket);
+	return features;
 }
 
 int main(int argc, char **argv)
@@ -221,7 +246,7 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		tap_bail("usage: bridge SOCKET");
 	path = argv[1];
-	tap_plan(12);
+	tap_plan(13);
 	tap_ok(session_works(&base), "a front end reads and writes");
 	tap_is(base, 3, "GET_VRING_BASE tells where it stopped");
 	tap_ok(cut_for(1, 2, NULL, 0, 0), "a wrong version ends the session");
@@ -232,6 +257,7 @@ int main(int argc, char **argv)
 	tap_ok(refuses_ring(), "a ring outside the memory is refused");
 	tap_ok(keeps_memory(), "so is other memory below a running one");
 	tap_ok(keeps_log(), "and a log too small for it");
+	tap_ok(forgives_nonsense(), "1000 unknown requests are ignored");
 	tap_ok(device_goes_first(), "the device goes before the connections");
 	for (i = 0; i < 20; i++) {
 		struct front_end front;

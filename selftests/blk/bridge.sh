@@ -8,7 +8,7 @@ blk_need
 PATH=$PATH:${KHX_TOP:-../..}/build/tools
 tap_need khx-vhost-user
 
-tap_plan 9
+tap_plan 10
 blk_null_blk nullb-khx || tap_bail "no null_blk"
 khx-vhost-user --socket "$blk_dir/sock" --blk /dev/nullb-khx 2> "$blk_dir/log" &
 daemon=$!
@@ -16,6 +16,8 @@ blk_later "kill $daemon"
 tap_run "it listens" tap_wait 10 test -S "$blk_dir/sock"
 blk_tap "front ends" bridge "$blk_dir/sock"
 tap_run "it is alive" kill -0 $daemon
+tap_ok "$([ "$(wc -l < "$blk_dir/log")" -lt 100 ]; echo $?)" \
+	"it does not fill the host's disk with messages"
 tap_is "$(awk '/^CapEff/ { print $2 }' /proc/$daemon/status)" 0000000000000000 \
 	"it has no capabilities"
 tap_is "$(awk '/^Seccomp:/ { print $2 }' /proc/$daemon/status)" 2 \

@@ -4,7 +4,10 @@
 
 #include <stdnoreturn.h>
 
-/* Lines on stderr; log_name is the disk that the thread serves, or NULL. */
+/*
+ * Lines on stderr, not too many of them; log_name is the disk that the thread
+ * serves, or NULL.
+ */
 extern __thread const char *log_name;
 
 __attribute__((format(printf, 1, 2))) void log_error(const char *text, ...);
