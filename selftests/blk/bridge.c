@@ -36,12 +36,15 @@ static int io(struct front_end *front, uint32_t type, uint64_t sector)
 	return front_status(front, 0);
 }
 
-static bool session_works(uint32_t *base)
+static bool session_works(unsigned int queue, uint32_t *base)
 {
 	struct front_end front;
 	bool ok;
 
-	if (front_connect(&front, path) || front_start(&front))
+	if (front_connect(&front, path))
+		return false;
+	front.queue = queue;
+	if (front_start(&front))
 		return false;
 	if (!(front.features & (1ull << VIRTIO_F_VERSION_1)) ||
 	    !front.config.capacity) {
@@ -246,8 +249,8 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		tap_bail("usage: bridge SOCKET");
 	path = argv[1];
-	tap_plan(13);
-	tap_ok(session_works(&base), "a front end reads and writes");
+	tap_plan(14);
+	tap_ok(session_works(0, &base), "a front end reads and writes");
 	tap_is(base, 3, "GET_VRING_BASE tells where it stopped");
 	tap_ok(cut_for(1, 2, NULL, 0, 0), "a wrong version ends the session");
 	tap_ok(cut_for(11, 0, &(uint64_t){ 200 }, 8, 0),
@@ -266,6 +269,7 @@ int main(int argc, char **argv)
 		close(front.socket);
 	}
 	tap_ok(ok, "20 front ends that just go away");
-	tap_ok(session_works(&base), "the next one is served as ever");
+	tap_ok(session_works(0, &base), "the next one is served as ever");
+	tap_ok(session_works(63, &base), "also if it takes the last queue");
 	return tap_exit();
 }

@@ -10,7 +10,7 @@ tap_need khx-vhost-user
 
 tap_plan 10
 blk_null_blk nullb-khx || tap_bail "no null_blk"
-khx-vhost-user --socket "$blk_dir/sock" --blk /dev/nullb-khx 2> "$blk_dir/log" &
+khx-vhost-user --socket "$blk_dir/sock" --blk /dev/nullb-khx --queues 64 2> "$blk_dir/log" &
 daemon=$!
 blk_later "kill $daemon"
 tap_run "it listens" tap_wait 10 test -S "$blk_dir/sock"

@@ -18,7 +18,6 @@
 #include "tap.h"
 
 #define MAX_BUFS	300
-#define RING_SPACE	(1u << 20)	/* of guest memory, for each queue */
 #define SLOTS		2048		/* headers and statuses */
 #define TABLE_BYTES	(MAX_BUFS * 16)
 #define TABLES		128
@@ -127,7 +126,7 @@ static void set_up_queue(struct disk *disk, unsigned int i, unsigned int num,
 			 bool packed)
 {
 	struct disk_queue *queue = &disk->queues[i];
-	uint8_t *at = disk->memory + i * RING_SPACE;
+	uint8_t *at = disk->memory + i * DISK_RING;
 	struct vring_layout layout = {
 		.packed = packed,
 		.event_idx = disk->features & (1ull << VIRTIO_RING_F_EVENT_IDX),
@@ -258,7 +257,7 @@ void disk_close(struct disk *disk)
 /* Each request has 64 bytes for its header, range and status. */
 static uint8_t *slot_of(struct disk *disk, struct disk_request *req)
 {
-	return disk->memory + 8 * RING_SPACE + req->slot * 64;
+	return disk->memory + DISK_FIXED + req->slot * 64;
 }
 
 int disk_submit_raw(struct disk *disk, unsigned int i,
@@ -425,7 +424,7 @@ int disk_range(struct disk *disk, uint32_t type, uint64_t sector,
 {
 	struct virtio_blk_discard_write_zeroes *range;
 
-	range = (void *)(disk->memory + 8 * RING_SPACE - 4096);
+	range = (void *)(disk->memory + DISK_FIXED - 4096);
 	range->sector = sector;
 	range->num_sectors = sectors;
 	range->flags = flags;

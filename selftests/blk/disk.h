@@ -16,9 +16,8 @@
 #include "vring.h"
 
 #define DISK_GPA	0x40000000ull
-#define DISK_MEMORY	(64u << 20)
 #define DISK_RING_MAX	1024
-#define DISK_QUEUES	4
+#define DISK_QUEUES	KHX_BLK_QUEUES
 
 struct disk_queue {
 	struct vring_driver ring;
@@ -53,8 +52,10 @@ struct disk_options {
 };
 
 /* Where things are in guest memory: all below is by offset from DISK_GPA. */
-#define DISK_FIXED	(8u << 20)	/* rings and tables; then headers */
-#define DISK_DATA	(16u << 20)
+#define DISK_RING	(1u << 20)	/* ring and tables of each queue */
+#define DISK_FIXED	(DISK_QUEUES * DISK_RING)	/* from here on headers */
+#define DISK_DATA	(DISK_FIXED + (8u << 20))
+#define DISK_MEMORY	(DISK_DATA + (48u << 20))
 
 /* Ends the test if it cannot. */
 void disk_open(struct disk *disk, const char *path,

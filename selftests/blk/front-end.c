@@ -172,8 +172,9 @@ int front_start(struct front_end *front)
 		.avail = front->memory + 0x10000,
 		.used = front->memory + 0x20000,
 	};
-	struct vhost_vring_state state = { 0, FRONT_RING };
+	struct vhost_vring_state state = { front->queue, FRONT_RING };
 	struct vhost_vring_addr addr = {
+		.index = front->queue,
 		.desc_user_addr = (uintptr_t)at.desc,
 		.avail_user_addr = (uintptr_t)at.avail,
 		.used_user_addr = (uintptr_t)at.used,
@@ -187,8 +188,8 @@ int front_start(struct front_end *front)
 	state.num = 0;
 	if (set(front, SET_VRING_BASE, &state, sizeof(state), -1) ||
 	    set(front, SET_VRING_ADDR, &addr, sizeof(addr), -1) ||
-	    set_u64(front, SET_VRING_KICK, 0, front->kick) ||
-	    set_u64(front, SET_VRING_CALL, 0, front->call))
+	    set_u64(front, SET_VRING_KICK, front->queue, front->kick) ||
+	    set_u64(front, SET_VRING_CALL, front->queue, front->call))
 		return -1;
 	state.num = 1;
 	return set(front, SET_VRING_ENABLE, &state, sizeof(state), -1);
@@ -196,7 +197,7 @@ int front_start(struct front_end *front)
 
 int front_stop(struct front_end *front, uint32_t *base)
 {
-	struct vhost_vring_state state = { 0, 0 };
+	struct vhost_vring_state state = { front->queue, 0 };
 
 	if (set(front, GET_VRING_BASE, &state, sizeof(state), -1) ||
 	    front_receive(front, &state, sizeof(state)))

@@ -32,6 +32,7 @@ struct front_end {
 	uint8_t *memory;
 	int kick;
 	int call;
+	unsigned int queue;	/* which one, if it was changed before the start */
 	uint64_t features;
 	struct virtio_blk_config config;
 	struct vring_driver ring;
