@@ -5,9 +5,9 @@
  * What may block for long is done by threads of the backend's own. They are
  * workers as those that serve virtqueues, and so the owner's: they sit in his
  * cgroups and are charged there for CPU time, memory and I/O. The first is
- * there from the beginning. As long as all are busy and requests wait, one of
- * them makes another; if that fails once, it is not tried again. They stay
- * until the backend goes.
+ * there from the beginning. Who is the last to become busy makes another before
+ * he does: once he waits, nobody could who is the owner's. If that fails once,
+ * it is not tried again. They stay until the backend goes.
  *
  * Threads are killed with their process, and what they do then may fail only
  * for that. Requests that were accepted are finished nevertheless: whoever
@@ -85,8 +85,8 @@ static struct khx_blk_request *khx_blk_thread_next(struct khx_blk_thread *thread
 		list_del(&req->waiting);
 	else
 		threads->idle |= BIT(thread - threads->threads);
-	grow = !list_empty(&threads->waiting) && !threads->idle &&
-	       !threads->growing && threads->n < threads->max;
+	grow = req && !threads->idle && !threads->growing &&
+	       threads->n < threads->max;
 	if (grow)
 		threads->growing = true;
 	spin_unlock_irq(&threads->lock);

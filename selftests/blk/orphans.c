@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * orphans FILE SUSPEND RESUME: an owner is killed while requests of his wait for
+ * the storage, which the two commands hold up and let go. The threads that wait
+ * for him are killed with him; what they had begun, and what they had not yet,
+ * is done all the same.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "disk.h"
+#include "tap.h"
+
+#define READS	24	/* more than a disk has threads */
+#define WRITES	8
+#define FLUSH	(READS + WRITES)
+#define ALL	(FLUSH + 1)
+#define BLOCK	4096
+#define APART	(1u << 20)	/* beyond what is read ahead */
+
+/*
+ * A kernel thread that stands in for one of a process looks whether that is
+ * dying once a second, and is killed the next time.
+ */
+#define KILLED_SECONDS	4
+
+/* Of the owner, to be looked at when he is dead. */
+static struct owner {
+	struct disk disk;
+	struct disk_request requests[ALL];
+} *owner;
+
+static uint8_t *memory;		/* his guest's */
+static const char *resume;
+
+static void run(const char *command)
+{
+	if (system(command))
+		tap_bail("%s", command);
+}
+
+static void let_go(void)
+{
+	if (resume && system(resume))
+		tap_diag("%s", resume);
+}
+
+static uint64_t sector_of(unsigned int i)
+{
+	return i * (APART / 512);
+}
+
+/* Nothing of it is in the page cache in the end. */
+static int make_file(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	uint8_t *block = malloc(APART);
+	unsigned int i;
+
+	for (i = 0; i < ALL; i++) {
+		disk_fill(block, APART, sector_of(i), 1);
+		if (pwrite(fd, block, APART, i * APART) != APART)
+			tap_bail("%s", path);
+	}
+	if (fsync(fd) || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED))
+		tap_bail("%s", path);
+	free(block);
+	return fd;
+}
+
+static void submit(unsigned int i)
+{
+	struct disk_request *req = &owner->requests[i];
+	struct disk *disk = &owner->disk;
+
+	*req = (struct disk_request){
+		.type = i < READS ? VIRTIO_BLK_T_IN :
+			i < FLUSH ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_FLUSH,
+		.sector = i < FLUSH ? sector_of(i) : 0,
+		.data = disk->memory + DISK_DATA + i * BLOCK,
+		.len = i < FLUSH ? BLOCK : 0,
+	};
+	if (i >= READS)
+		disk_fill(req->data, BLOCK, req->sector, 2);
+	if (disk_submit(disk, 0, req))
+		exit(1);
+	disk_kick(disk, 0);
+}
+
+static void await(int socket)
+{
+	char byte;
+
+	if (read(socket, &byte, 1) != 1)
+		exit(1);
+}
+
+static void tell(int socket)
+{
+	if (write(socket, "", 1) != 1)
+		tap_bail("nobody listens");
+}
+
+/* One read, one write, all the rest, each when he is told to; until killed. */
+static void own(const char *path, int socket)
+{
+	unsigned int i;
+
+	disk_open(&owner->disk, path, &(struct disk_options){ .num = 256 });
+	tell(socket);
+	await(socket);
+	submit(0);
+	await(socket);
+	submit(READS);
+	await(socket);
+	for (i = 1; i < ALL; i++)
+		if (i != READS)
+			submit(i);
+	pause();
+}
+
+/* 0xff: not yet, or not even submitted. */
+static uint8_t status_of(unsigned int i)
+{
+	volatile uint8_t *status = owner->requests[i].status;
+
+	return status ? memory[status - owner->disk.memory] : 0xff;
+}
+
+static unsigned int count(unsigned int from, unsigned int to, uint8_t status)
+{
+	unsigned int n = 0;
+
+	for (; from < to; from++)
+		n += status_of(from) == status;
+	return n;
+}
+
+static void map_memory(pid_t pid)
+{
+	char name[64];
+	int fd;
+
+	snprintf(name, sizeof(name), "/proc/%d/fd/%d", pid, owner->disk.memfd);
+	fd = open(name, O_RDWR);
+	memory = mmap(NULL, DISK_MEMORY, PROT_READ, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED)
+		tap_bail("%s", name);
+	close(fd);
+}
+
+static bool reads_are_right(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < READS; i++)
+		if (!disk_check(memory + DISK_DATA + i * BLOCK, BLOCK,
+				sector_of(i), 1))
+			return false;
+	return true;
+}
+
+static bool writes_are_right(int fd)
+{
+	uint8_t block[BLOCK];
+	unsigned int i;
+
+	for (i = READS; i < FLUSH; i++)
+		if (pread(fd, block, BLOCK, i * APART) != BLOCK ||
+		    !disk_check(block, BLOCK, sector_of(i), 2))
+			return false;
+	return true;
+}
+
+static bool is_done(unsigned int i)
+{
+	unsigned int ms;
+
+	for (ms = 0; ms < 10000 && status_of(i) != VIRTIO_BLK_S_OK; ms += 100)
+		usleep(100000);
+	return status_of(i) == VIRTIO_BLK_S_OK;
+}
+
+static pid_t start_owner(const char *path, int sockets[2])
+{
+	pid_t pid;
+	char byte;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sockets))
+		tap_bail("no socket");
+	pid = fork();
+	if (!pid)
+		own(path, sockets[1]);
+	close(sockets[1]);
+	if (read(sockets[0], &byte, 1) != 1)
+		tap_bail("no owner");
+	return pid;
+}
+
+int main(int argc, char **argv)
+{
+	int sockets[2], fd, ret;
+	unsigned int i;
+	pid_t pid;
+
+	if (argc != 4)
+		tap_bail("usage: orphans FILE SUSPEND RESUME");
+	tap_plan(8);
+	owner = mmap(NULL, sizeof(*owner), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (owner == MAP_FAILED)
+		tap_bail("no memory");
+	fd = make_file(argv[1]);
+	pid = start_owner(argv[1], sockets);
+	map_memory(pid);
+	atexit(let_go);
+	run(argv[2]);
+	resume = argv[3];
+
+	tell(sockets[0]);
+	sleep(1);
+	tell(sockets[0]);
+	tap_ok(is_done(READS),
+	       "a read waits for the storage, a write that need not does not");
+	tell(sockets[0]);
+	sleep(1);
+	tap_is(count(0, READS, 0xff), READS, "more reads wait");
+	kill(pid, SIGKILL);
+	sleep(KILLED_SECONDS);
+	tap_is(waitpid(pid, NULL, WNOHANG), 0,
+	       "so does their owner's end, and");
+	tap_is(count(0, ALL, VIRTIO_BLK_S_IOERR), 0, "none of them fails");
+	resume = NULL;
+	run(argv[3]);
+	for (i = 0; !(ret = waitpid(pid, NULL, WNOHANG)) && i < 300; i++)
+		usleep(100000);
+	tap_is(ret, pid, "until the storage answers");
+	tap_is(count(0, ALL, VIRTIO_BLK_S_OK), ALL, "all are well then");
+	tap_ok(reads_are_right(), "what was read is right");
+	tap_ok(writes_are_right(fd), "what was written is there");
+	return tap_exit();
+}
