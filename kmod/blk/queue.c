@@ -39,6 +39,7 @@
 #include <linux/kthread.h>
 #include <linux/lockdep.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/timekeeping.h>
 
@@ -59,6 +60,8 @@
 /* Publish what is finished. */
 static void khx_blk_queue_flush(struct khx_blk_queue *queue)
 {
+	if (!queue->nr_finished)
+		return;
 	khx_virtqueue_complete(&queue->vq, queue->finished,
 			       queue->nr_finished);
 	queue->nr_finished = 0;
@@ -262,6 +265,11 @@ static void khx_blk_queue_poll(struct khx_blk_queue *queue)
 	khx_virtqueue_disable_notify(vq);
 	for (;;) {
 		khx_blk_queue_reap(queue);
+		/*
+		 * Whoever waited for that on this CPU may have more for us by
+		 * now, and it takes no kick.
+		 */
+		cond_resched();
 		if (weight <= 0 || vq->stats.descs >= descs_end ||
 		    vq->stats.bytes >= bytes_end) {
 			khx_virtqueue_queue(vq);
