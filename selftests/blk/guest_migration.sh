@@ -19,7 +19,7 @@ GUEST_MEM=192
 BLK_GUEST_MIB=$GUEST_MEM
 # A guest that has mounted something of the host's cannot move: fio is on a disk.
 BLK_GUEST_HOST=0
-ROUNDS=${ROUNDS:-5}
+ROUNDS=${KHX_ROUNDS:-5}
 kind=
 
 make_fio_image() {
@@ -62,7 +62,8 @@ mount_fio() {
 }
 
 # Round after round, until told to stop; counts them, and says what went wrong.
-# A reader beside it has pages that nobody writes to but the disk.
+# A reader beside it has pages that nobody writes to but the disk, and each time
+# something else: a page that is missing from the log is missed.
 start_fio() {
 	blk_in "$1" disk "
 		cat > /tmp/fio.sh <<- EOT
@@ -78,13 +79,12 @@ start_fio() {
 			done
 			echo \\\$status > /tmp/fio.status
 		EOT
-		cat > /tmp/read.sh <<- EOT
-			until [ -e /tmp/fio.stop ]; do
-				dd if=\$d of=/dev/null bs=64k count=32 iflag=direct
-			done
-		EOT
 		echo 0 > /tmp/fio.rounds
-		setsid sh /tmp/read.sh > /dev/null 2>&1 &
+		setsid host fio --name=r --filename=\$d --direct=1 --rw=read \
+			--offset=4m --size=32m --bs=64k --ioengine=psync --thread \
+			--time_based --runtime=100000 --thinktime=5000 \
+			--minimal > /tmp/read.out 2>&1 &
+		echo \$! > /tmp/read.pid
 		setsid sh /tmp/fio.sh > /dev/null 2>&1 &"
 }
 
@@ -95,7 +95,8 @@ fio_goes_on() {
 		until [ -e /tmp/fio.status ] || [ \$(cat /tmp/fio.rounds) -gt \$n ]; do
 			sleep 0.1
 		done
-		[ ! -e /tmp/fio.status ] || { cat /tmp/fio.out; exit 1; }"
+		[ ! -e /tmp/fio.status ] || { cat /tmp/fio.out; exit 1; }
+		kill -0 \$(cat /tmp/read.pid) || { cat /tmp/read.out; exit 1; }"
 }
 
 stop_fio() {
@@ -136,6 +137,8 @@ blk_guest_set_up
 tap_need mkfs.ext4
 make_fio_image || tap_bail "no fio image"
 blk_null_blk nullb-shared || tap_bail "no null_blk"
+seq 10000000 | head -c 40M > "$blk_path" && blockdev --flushbufs "$blk_path" ||
+	tap_bail "no contents"
 tap_plan $((2 * ROUNDS + 4))
 serve_sides "$blk_path" || tap_bail "no back ends"
 kind=packed=off
