@@ -109,6 +109,20 @@ static ssize_t khx_merge_file_read(struct kiocb *iocb, struct iov_iter *to)
 	return done;
 }
 
+/* As khx_merge_page_writable(), for system calls: what lies in bad memory is EIO. */
+static struct folio *khx_merge_file_page(struct khx_merge_file *file,
+					 pgoff_t index)
+{
+	struct folio *folio = khx_merge_page_writable(file, index, NULL, 0);
+
+	if (folio == ERR_PTR(-EHWPOISON))
+		return ERR_PTR(-EIO);
+	if (IS_ERR(folio) || !PageHWPoison(khx_merge_block_page(folio, index)))
+		return folio;
+	khx_merge_index_unlock(folio);
+	return ERR_PTR(-EIO);
+}
+
 /*
  * The page is locked while it is written, so the user's buffer must not fault:
  * it is brought in before, and what it lacks after all is left for another try.
@@ -122,7 +136,7 @@ static ssize_t khx_merge_file_write_page(struct khx_merge_file *file, loff_t pos
 
 	if (fault_in_iov_iter_readable(from, len) == len)
 		return -EFAULT;
-	folio = khx_merge_page_writable(file, index, NULL, 0);
+	folio = khx_merge_file_page(file, index);
 	if (IS_ERR(folio))
 		return PTR_ERR(folio);
 	copied = copy_page_from_iter_atomic(khx_merge_block_page(folio, index),
@@ -205,7 +219,7 @@ static int khx_merge_file_zero_part(struct khx_merge_file *file, loff_t start,
 
 	if (start >= end || !khx_merge_file_holds(file, index))
 		return 0;
-	folio = khx_merge_page_writable(file, index, NULL, 0);
+	folio = khx_merge_file_page(file, index);
 	if (IS_ERR(folio))
 		return PTR_ERR(folio);
 	memzero_page(khx_merge_block_page(folio, index), offset_in_page(start),
@@ -260,7 +274,7 @@ static int khx_merge_file_populate(struct khx_merge_file *file, loff_t start,
 	for (; index < last; index++) {
 		if (signal_pending(current))
 			return -EINTR;
-		folio = khx_merge_page_writable(file, index, NULL, 0);
+		folio = khx_merge_file_page(file, index);
 		if (IS_ERR(folio))
 			return PTR_ERR(folio);
 		khx_merge_index_unlock(folio);

@@ -71,6 +71,8 @@ static void check_merged(int fd, char *map, char *other)
 	       "who has it gets no copy of it by writing");
 	tap_ok(pread(fd, &byte, 1, 3 * PAGE) < 0 && errno == EIO,
 	       "read(2) is EIO");
+	tap_ok(pwrite(fd, "x", 1, 3 * PAGE) < 0 && errno == EIO,
+	       "and so is write(2)");
 	tap_is(setting("run", 2), 0, "unmerging passes it by");
 	tap_is(ftruncate(fd, 0) ?: ftruncate(fd, PAGES * PAGE), 0,
 	       "it is given up");
@@ -78,7 +80,7 @@ static void check_merged(int fd, char *map, char *other)
 	tap_ok(page_holds(other + PAGE, 6), "and new memory takes its place");
 }
 
-static void check_private(char *map)
+static void check_private(int fd, char *map)
 {
 	long sharing;
 
@@ -90,6 +92,7 @@ static void check_private(char *map)
 	scan_passes(4);
 	scan_stop();
 	tap_is(figure("pages_sharing"), sharing, "a bad private page is not merged");
+	tap_ok(pwrite(fd, "x", 1, 0) < 0 && errno == EIO, "nor written by write(2)");
 	tap_ok(page_holds(map + PAGE, 5), "its equals are well");
 	tap_expect_splat(NULL);
 }
@@ -124,9 +127,9 @@ int main(void)
 	map = khxmem_map(fd, PAGES);
 	other = khxmem_map(fd, PAGES);
 	merge_all(map);
-	tap_plan(8 + 2 + 2);
+	tap_plan(9 + 3 + 2);
 	check_merged(fd, map, other);
-	check_private(map);
+	check_private(fd, map);
 	ftruncate(fd, 0);
 	ftruncate(fd, PAGES * PAGE);
 	check_zero(map);
