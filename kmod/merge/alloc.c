@@ -101,13 +101,12 @@ struct folio *khx_merge_alloc_huge(struct khx_merge_file *file,
 }
 
 struct folio *khx_merge_alloc_copy(struct khx_merge_file *file,
-				   struct page *from)
+				   struct page *from, gfp_t gfp)
 {
 	struct folio *folio;
 
-	folio = khx_merge_alloc(file, KHX_MERGE_ALLOC_SMALL |
-				KHX_MERGE_ALLOC_MAY_FAIL, 0, NULL, 0,
-				page_to_nid(from));
+	gfp |= __GFP_HIGHMEM | __GFP_ACCOUNT | KHX_MERGE_ALLOC_MAY_FAIL;
+	folio = khx_merge_alloc(file, gfp, 0, NULL, 0, page_to_nid(from));
 	if (folio)
 		copy_highpage(folio_page(folio, 0), from);
 	return folio;

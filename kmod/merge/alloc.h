@@ -36,8 +36,8 @@ struct folio *khx_merge_alloc_small(struct khx_merge_file *file,
 struct folio *khx_merge_alloc_huge(struct khx_merge_file *file,
 				   struct vm_area_struct *vma,
 				   unsigned long addr);
-/* A copy of @from on its node, on nobody's behalf. */
+/* A copy of @from on its node, on nobody's behalf, with GFP_KERNEL or GFP_NOWAIT. */
 struct folio *khx_merge_alloc_copy(struct khx_merge_file *file,
-				   struct page *from);
+				   struct page *from, gfp_t gfp);
 
 #endif /* KHX_MERGE_ALLOC_H */

@@ -31,6 +31,11 @@
  * done without a reference. page_mkwrite() is called with one: it must not wait,
  * only tries the page lock, and has the access repeated otherwise.
  *
+ * Who splits a page waits for memory with the block lock held, and his cgroup may
+ * make him wait for as long as it likes. So each mount has block locks of its own,
+ * and the scanner, for which everyone waits, only tries them, and does not wait for
+ * memory.
+ *
  * **Order.** scan lock, block lock, lock of the block's page, locks of small pages,
  * then as in page.c.
  *
@@ -56,9 +61,6 @@
 
 #define KHX_MERGE_BLOCK_SMALL	xa_mk_value(1)
 
-#define KHX_MERGE_BLOCK_MUTEX_BITS	6
-static struct mutex khx_merge_block_mutexes[1 << KHX_MERGE_BLOCK_MUTEX_BITS];
-
 static unsigned long khx_merge_block_of(pgoff_t index)
 {
 	return index >> KHX_MERGE_BLOCK_ORDER;
@@ -74,7 +76,7 @@ struct mutex *khx_merge_block_mutex(struct khx_merge_file *file, pgoff_t index)
 	u32 hash = hash_64((unsigned long)file + khx_merge_block_of(index),
 			   KHX_MERGE_BLOCK_MUTEX_BITS);
 
-	return &khx_merge_block_mutexes[hash];
+	return &khx_merge_file_super(file)->block_mutexes[hash];
 }
 
 static bool khx_merge_block_is(struct khx_merge_file *file, pgoff_t index,
@@ -257,19 +259,23 @@ static bool khx_merge_block_isolate(struct khx_merge_file *file, pgoff_t index,
 }
 
 static int khx_merge_block_copy_page(struct khx_merge_file *file, pgoff_t index,
-				     struct page *from)
+				     struct page *from, gfp_t gfp)
 {
 	struct super_block *sb = file->inode.i_sb;
+	struct khx_merge_payer payer;
 	struct folio *folio;
 	int ret;
 
-	folio = khx_merge_alloc_copy(file, from);
+	folio = khx_merge_alloc_copy(file, from, gfp);
 	if (!folio)
 		return -ENOMEM;
 	/* The room is there: the 2 MiB page gives up more of it. */
 	khx_merge_super_take(sb->s_fs_info);
 	khx_merge_file_count(file, KHX_MERGE_PRIVATE, 1);
-	ret = khx_merge_index_fill(file, index, folio, KHX_MERGE_PAGE_PRIVATE);
+	khx_merge_payer_enter(&payer, file, NULL);
+	ret = khx_merge_index_fill(file, index, folio, KHX_MERGE_PAGE_PRIVATE,
+				   gfp);
+	khx_merge_payer_leave(&payer);
 	folio_unlock(folio);
 	if (!ret)
 		return 0;
@@ -281,7 +287,7 @@ static int khx_merge_block_copy_page(struct khx_merge_file *file, pgoff_t index,
 
 /* Isolated: returns how many of its pages have been copied, or an error. */
 static int khx_merge_block_copy(struct khx_merge_file *file, pgoff_t first,
-				struct folio *from)
+				struct folio *from, gfp_t gfp)
 {
 	unsigned long i;
 	int copied = 0, ret;
@@ -296,7 +302,7 @@ static int khx_merge_block_copy(struct khx_merge_file *file, pgoff_t first,
 		}
 		if (khx_merge_contents_zero(page))
 			continue;
-		ret = khx_merge_block_copy_page(file, first + i, page);
+		ret = khx_merge_block_copy_page(file, first + i, page, gfp);
 		if (ret)
 			goto err_drop;
 		copied++;
@@ -311,7 +317,7 @@ err_drop:
 
 /* Block lock and page lock held. The caller's reference stays. */
 static int khx_merge_block_split_page(struct khx_merge_file *file, pgoff_t index,
-				      struct folio *folio)
+				      struct folio *folio, gfp_t gfp)
 {
 	int ret;
 
@@ -319,7 +325,8 @@ static int khx_merge_block_split_page(struct khx_merge_file *file, pgoff_t index
 		khx_merge_file_count(file, KHX_MERGE_BUSY, 1);
 		return -EBUSY;
 	}
-	ret = khx_merge_block_copy(file, khx_merge_block_first(index), folio);
+	ret = khx_merge_block_copy(file, khx_merge_block_first(index), folio,
+				   gfp);
 	if (ret < 0)
 		return ret;
 	khx_merge_block_leave(file, index, folio,
@@ -327,20 +334,40 @@ static int khx_merge_block_split_page(struct khx_merge_file *file, pgoff_t index
 	return 0;
 }
 
-int khx_merge_block_split(struct khx_merge_file *file, pgoff_t index)
+/* Block lock held. */
+static int khx_merge_block_split_locked(struct khx_merge_file *file,
+					pgoff_t index, gfp_t gfp)
+{
+	struct folio *folio = khx_merge_block_lock_page(file, index);
+	int ret;
+
+	if (!folio)
+		return 0;
+	ret = khx_merge_block_split_page(file, index, folio, gfp);
+	khx_merge_index_unlock(folio);
+	return ret;
+}
+
+int khx_merge_block_try_split(struct khx_merge_file *file, pgoff_t index)
 {
 	struct mutex *mutex = khx_merge_block_mutex(file, index);
-	struct folio *folio;
-	int ret = 0;
+	int ret;
 
-	if (khx_merge_file_super(file)->opt.huge == KHX_MERGE_HUGE_NEVER)
-		return 0;
+	if (!mutex_trylock(mutex))
+		return -EBUSY;
+	ret = khx_merge_block_split_locked(file, index,
+					   GFP_NOWAIT | __GFP_NOWARN);
+	mutex_unlock(mutex);
+	return ret;
+}
+
+static int khx_merge_block_split(struct khx_merge_file *file, pgoff_t index)
+{
+	struct mutex *mutex = khx_merge_block_mutex(file, index);
+	int ret;
+
 	mutex_lock(mutex);
-	folio = khx_merge_block_lock_page(file, index);
-	if (folio) {
-		ret = khx_merge_block_split_page(file, index, folio);
-		khx_merge_index_unlock(folio);
-	}
+	ret = khx_merge_block_split_locked(file, index, GFP_KERNEL);
 	mutex_unlock(mutex);
 	return ret;
 }
@@ -365,6 +392,12 @@ int khx_merge_block_forbid(struct khx_merge_file *file, pgoff_t index)
 	}
 }
 
+static void khx_merge_block_clear(struct page *page)
+{
+	if (!PageHWPoison(page))
+		clear_highpage(page);
+}
+
 /* [@start, @end) lies in one block. */
 static void khx_merge_block_drop_part(struct khx_merge_file *file, pgoff_t start,
 				      pgoff_t end, struct folio *folio)
@@ -372,9 +405,9 @@ static void khx_merge_block_drop_part(struct khx_merge_file *file, pgoff_t start
 	if (end - start == KHX_MERGE_BLOCK_PAGES) {
 		khx_merge_block_unmap(file, start);
 		khx_merge_block_leave(file, start, folio, NULL);
-	} else if (khx_merge_block_split_page(file, start, folio)) {
+	} else if (khx_merge_block_split_page(file, start, folio, GFP_KERNEL)) {
 		for (; start < end; start++)
-			clear_highpage(khx_merge_block_page(folio, start));
+			khx_merge_block_clear(khx_merge_block_page(folio, start));
 	}
 }
 
@@ -410,10 +443,10 @@ void khx_merge_block_drop(struct khx_merge_file *file, pgoff_t start, pgoff_t en
 	}
 }
 
-void khx_merge_block_init(void)
+void khx_merge_block_init(struct khx_merge_super *super)
 {
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(khx_merge_block_mutexes); i++)
-		mutex_init(&khx_merge_block_mutexes[i]);
+	for (i = 0; i < ARRAY_SIZE(super->block_mutexes); i++)
+		mutex_init(&super->block_mutexes[i]);
 }

@@ -12,6 +12,7 @@
 #include <linux/pgtable.h>
 
 struct khx_merge_file;
+struct khx_merge_super;
 
 #define KHX_MERGE_BLOCK_ORDER	(PMD_SHIFT - PAGE_SHIFT)
 #define KHX_MERGE_BLOCK_PAGES	(1UL << KHX_MERGE_BLOCK_ORDER)
@@ -38,11 +39,14 @@ bool khx_merge_block_trylock(struct khx_merge_file *file, pgoff_t index,
 			     struct folio *folio);
 
 /*
- * Anyone who may sleep: if the block of @index is huge, it is so no more. 0,
+ * Scanner: if the block of @index is huge, it is so no more. 0, -EBUSY when someone
+ * holds its lock or its page, or -ENOMEM when memory would have to be waited for.
+ */
+int khx_merge_block_try_split(struct khx_merge_file *file, pgoff_t index);
+/*
+ * Anyone who may sleep: the block of @index is not huge, and never will be. 0,
  * -ENOMEM, or -EBUSY when someone holds its page.
  */
-int khx_merge_block_split(struct khx_merge_file *file, pgoff_t index);
-/* The same, and it never will be again. */
 int khx_merge_block_forbid(struct khx_merge_file *file, pgoff_t index);
 /*
  * Anyone who may sleep: 2 MiB pages in [@start, @end) go. Those that are only
@@ -54,6 +58,6 @@ void khx_merge_block_drop(struct khx_merge_file *file, pgoff_t start,
 /* The block lock, for who holds a reference to the page for long. */
 struct mutex *khx_merge_block_mutex(struct khx_merge_file *file, pgoff_t index);
 
-void khx_merge_block_init(void);
+void khx_merge_block_init(struct khx_merge_super *super);
 
 #endif /* KHX_MERGE_BLOCK_H */

@@ -29,8 +29,9 @@ void khx_merge_hint_prepare(struct khx_merge_domain *domain)
 
 	if (n <= domain->nr_hints)
 		return;
+	/* Everyone waits for the scanner: it does not go far to find memory. */
 	hints = kvcalloc(n, sizeof(*hints), GFP_KERNEL | __GFP_NOWARN |
-			 __GFP_RETRY_MAYFAIL);
+			 __GFP_NORETRY);
 	if (!hints)
 		return;
 	/* What was known is seen again in the next round. */

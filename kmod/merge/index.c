@@ -113,11 +113,12 @@ void khx_merge_index_unlock(struct folio *folio)
 }
 
 int khx_merge_index_fill(struct khx_merge_file *file, pgoff_t index,
-			 struct folio *folio, enum khx_merge_state state)
+			 struct folio *folio, enum khx_merge_state state,
+			 gfp_t gfp)
 {
 	void *entry = khx_merge_entry(folio, state), *old;
 
-	old = xa_cmpxchg(&file->pages, index, NULL, entry, GFP_KERNEL);
+	old = xa_cmpxchg(&file->pages, index, NULL, entry, gfp);
 	if (xa_is_err(old))
 		return xa_err(old);
 	if (old)

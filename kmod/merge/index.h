@@ -73,7 +73,8 @@ void khx_merge_index_unlock(struct folio *folio);
 
 /* A hole becomes @folio: 0, -EEXIST when it is none any more, or -ENOMEM. */
 int khx_merge_index_fill(struct khx_merge_file *file, pgoff_t index,
-			 struct folio *folio, enum khx_merge_state state);
+			 struct folio *folio, enum khx_merge_state state,
+			 gfp_t gfp);
 /* The same with @zero, one of the module's, which is locked on success. */
 int khx_merge_index_fill_zero(struct khx_merge_file *file, pgoff_t index,
 			      struct folio *zero);

@@ -16,7 +16,6 @@
 #include <linux/init.h>
 #include <linux/module.h>
 
-#include "block.h"
 #include "candidate.h"
 #include "control.h"
 #include "inode.h"
@@ -31,7 +30,6 @@ static int __init khx_merge_init(void)
 {
 	int ret;
 
-	khx_merge_block_init();
 	ret = khx_merge_stable_init();
 	if (ret)
 		return ret;

@@ -94,7 +94,7 @@ static int khx_merge_page_settle_new(struct khx_merge_file *file, pgoff_t index,
 					KHX_MERGE_PAGE_PRIVATE);
 	else
 		ret = khx_merge_index_fill(file, index, fresh,
-					   KHX_MERGE_PAGE_PRIVATE);
+					   KHX_MERGE_PAGE_PRIVATE, GFP_KERNEL);
 	if (ret) {
 		khx_merge_super_uncharge(super, 1);
 		return ret == -EEXIST ? -EAGAIN : ret;

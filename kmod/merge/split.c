@@ -14,6 +14,9 @@
  * pages are really equal, and stay so, is found out as for all small pages, after
  * the split. Every eighth pass looks at a 2 MiB page. What was seen takes 0.8 % of
  * the memory that is in 2 MiB pages.
+ *
+ * The small pages have to be there before the 2 MiB go, and be allowed by the
+ * owner's cgroup. If they are not at once, it is tried again eight passes later.
  */
 #include <linux/jiffies.h>
 #include <linux/mm.h>
@@ -78,7 +81,8 @@ static bool khx_merge_split_pays(struct khx_merge_file *file, pgoff_t first,
 	struct folio *folio;
 
 	/* Who wants to split it shall not find our reference. */
-	mutex_lock(mutex);
+	if (!mutex_trylock(mutex))
+		return false;
 	folio = khx_merge_block_get(file, first);
 	if (folio) {
 		worth = khx_merge_split_look(file, first, folio, rules);
@@ -103,17 +107,17 @@ bool khx_merge_split_scan(struct khx_merge_file *file, pgoff_t *next,
 	xa_for_each_start(&file->blocks, block, entry, *next) {
 		pgoff_t first = block << KHX_MERGE_BLOCK_ORDER;
 
-		if (xa_is_value(entry) ||
-		    (block + round) % KHX_MERGE_SPLIT_ROUNDS)
-			continue;
 		*next = block;
 		if (!*budget || time_after(jiffies, end))
 			return false;
+		if (xa_is_value(entry) ||
+		    (block + round) % KHX_MERGE_SPLIT_ROUNDS)
+			continue;
 		*budget -= min(*budget, KHX_MERGE_SPLIT_BUDGET);
 		*next = block + 1;
 		khx_merge_hint_prepare(file->domain);
 		if (khx_merge_split_pays(file, first, rules) &&
-		    !khx_merge_block_split(file, first))
+		    !khx_merge_block_try_split(file, first))
 			progress->merges++;	/* not yet, but there will be */
 	}
 	*next = ULONG_MAX;

@@ -12,6 +12,7 @@
 #include <linux/khx_merge.h>
 
 #include "compat/vfs.h"
+#include "block.h"
 #include "domain.h"
 #include "inode.h"
 #include "super.h"
@@ -233,6 +234,7 @@ static int khx_merge_super_fill(struct super_block *sb, struct fs_context *fc)
 	super->opt = *opt;
 	opt->name = NULL;	/* moved */
 	ratelimit_state_init(&super->full_events, HZ, 1);
+	khx_merge_block_init(super);
 	sb->s_fs_info = super;
 	super->domain = khx_merge_domain_get(super->opt.name);
 	if (IS_ERR(super->domain))
