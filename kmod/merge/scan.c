@@ -106,7 +106,7 @@ static bool khx_merge_scan_file(struct khx_merge_file *file, unsigned int *budge
 				const struct khx_merge_rules *rules,
 				struct khx_merge_progress *progress)
 {
-	struct khx_merge_run run = { .file = file };
+	struct khx_merge_run run = { .file = file, .end = khx_merge_scan_end };
 	bool more;
 
 	if (!khx_merge_split_scan(file, &khx_merge_scan_block,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What becomes of a page the scanner looks at; steps as in the DOC: of scan.c. */
+#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 
@@ -126,7 +127,9 @@ static bool khx_merge_settle_available(struct khx_merge_file *file,
 				       pgoff_t index, struct folio *other)
 {
 	if (test_bit(KHX_MERGE_FOLIO_CLEAN, &other->index)) {
-		unmap_mapping_pages(file->inode.i_mapping, index, 1, false);
+		if (folio_mapped(other))
+			unmap_mapping_pages(file->inode.i_mapping, index, 1,
+					    false);
 		if (khx_merge_page_isolated(other))
 			return true;
 		khx_merge_file_count(file, KHX_MERGE_BUSY, 1);
@@ -252,12 +255,18 @@ static bool khx_merge_settle_merge(struct khx_merge_file *file, pgoff_t index,
 
 /*
  * Isolated, so what it holds now it holds until a write takes the mark of being
- * clean. Returns whether it was merged.
+ * clean. Returns whether it was merged. Each candidate that it meets may have to be
+ * unmapped, too: what time does not suffice for is left as it was.
  */
-static bool khx_merge_settle_page(struct khx_merge_file *file, pgoff_t index,
-				  struct folio *folio,
+static bool khx_merge_settle_page(struct khx_merge_run *run, unsigned int i,
 				  const struct khx_merge_rules *rules)
 {
+	struct khx_merge_file *file = run->file;
+	struct folio *folio = run->folios[i];
+	pgoff_t index = run->start + i;
+
+	if (i && time_after(jiffies, run->end))
+		return false;
 	if (!khx_merge_page_isolated(folio)) {
 		khx_merge_file_count(file, KHX_MERGE_BUSY, 1);
 		return false;
@@ -291,8 +300,7 @@ void khx_merge_settle_run(struct khx_merge_run *run,
 	khx_merge_settle_unmap(run);
 	for (i = 0; i < run->nr; i++) {
 		struct folio *folio = run->folios[i];
-		bool done = khx_merge_settle_page(run->file, run->start + i,
-						  folio, rules);
+		bool done = khx_merge_settle_page(run, i, rules);
 
 		folio_unlock(folio);
 		if (done)

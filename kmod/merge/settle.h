@@ -15,9 +15,13 @@ struct khx_merge_rules;
  */
 #define KHX_MERGE_RUN_MAX	64
 
-/* Neighbours of one file, all private and locked, to be unmapped together. */
+/*
+ * Neighbours of one file, all private and locked, to be unmapped together. @end is
+ * when the scanner's batch is over, in jiffies.
+ */
 struct khx_merge_run {
 	struct khx_merge_file *file;
+	unsigned long end;
 	pgoff_t start;
 	unsigned int nr;
 	struct folio *folios[KHX_MERGE_RUN_MAX];

@@ -11,15 +11,30 @@
 #include "scan.h"
 #include "unmerge.h"
 
-/* Entries handled before the scan lock is let go, for files that want to leave. */
+/*
+ * Entries handled, and files ended, before the scan lock is let go, for files that
+ * want to come and go. Who goes on from there passes by all files that are done.
+ */
 #define KHX_MERGE_UNMERGE_BATCH	512
 /* And the time: memory may be hard to find. */
 #define KHX_MERGE_UNMERGE_TIME	(HZ / 200 + 1)
 
 struct khx_merge_unmerge {
 	unsigned long epoch;
+	unsigned int left;	/* of the batch */
+	unsigned long end;	/* of its time, jiffies */
 	int ret;
 };
+
+/* Before each step: is it one for the next batch? The first never is. */
+static bool khx_merge_unmerge_is_over(struct khx_merge_unmerge *unmerge)
+{
+	if (!unmerge->left || (unmerge->left < KHX_MERGE_UNMERGE_BATCH &&
+			       time_after(jiffies, unmerge->end)))
+		return true;
+	unmerge->left--;
+	return false;
+}
 
 /* A candidate is forgotten, so that merging begins from nothing. */
 static void khx_merge_unmerge_forget(struct khx_merge_file *file, pgoff_t index)
@@ -55,13 +70,11 @@ static int khx_merge_unmerge_page(struct khx_merge_file *file, pgoff_t index)
 	return 0;
 }
 
-/* Some of the first file that is not done; returns false for those that are. */
+/* A file, or as much of it as the batch has left. Returns whether that is over. */
 static bool khx_merge_unmerge_some(struct khx_merge_file *file, void *arg)
 {
 	struct khx_merge_unmerge *unmerge = arg;
-	unsigned int left = KHX_MERGE_UNMERGE_BATCH;
 	unsigned long index = file->unmerge_next;
-	unsigned long end = jiffies + KHX_MERGE_UNMERGE_TIME;
 	void *entry;
 
 	if (file->unmerge_epoch == unmerge->epoch ||
@@ -69,16 +82,25 @@ static bool khx_merge_unmerge_some(struct khx_merge_file *file, void *arg)
 		return false;
 	xa_for_each_start(&file->pages, index, entry, file->unmerge_next) {
 		file->unmerge_next = index;
-		if (!left-- || time_after(jiffies, end))
+		if (khx_merge_unmerge_is_over(unmerge))
 			return true;
 		unmerge->ret = khx_merge_unmerge_page(file, index);
 		if (unmerge->ret)
 			return true;
 		cond_resched();
 	}
+	if (khx_merge_unmerge_is_over(unmerge))
+		return true;
 	file->unmerge_next = 0;
 	file->unmerge_epoch = unmerge->epoch;
-	return true;
+	return false;
+}
+
+static bool khx_merge_unmerge_batch(struct khx_merge_unmerge *unmerge)
+{
+	unmerge->left = KHX_MERGE_UNMERGE_BATCH;
+	unmerge->end = jiffies + KHX_MERGE_UNMERGE_TIME;
+	return khx_merge_scan_visit(khx_merge_unmerge_some, unmerge);
 }
 
 int khx_merge_unmerge_all(void)
@@ -86,7 +108,7 @@ int khx_merge_unmerge_all(void)
 	static unsigned long epoch;	/* under the control lock */
 	struct khx_merge_unmerge unmerge = { .epoch = ++epoch };
 
-	while (khx_merge_scan_visit(khx_merge_unmerge_some, &unmerge)) {
+	while (khx_merge_unmerge_batch(&unmerge)) {
 		if (!unmerge.ret && fatal_signal_pending(current))
 			unmerge.ret = -EINTR;
 		if (unmerge.ret)
