@@ -16,6 +16,7 @@
 #include "tap.h"
 
 #define SYSFS "/sys/kernel/khx_merge/"
+#define CGROUP "/sys/fs/cgroup"
 
 static const char *mount_dir(const char *suffix)
 {
@@ -204,6 +205,45 @@ bool figure_reaches(const char *name, long value, unsigned int seconds)
 bool figure_falls(const char *name, long value, unsigned int seconds)
 {
 	return figure_comes(name, value, seconds, false);
+}
+
+int write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY), ret;
+
+	if (fd < 0)
+		return -1;
+	ret = write(fd, text, strlen(text)) < 0 ? -1 : 0;
+	close(fd);
+	return ret;
+}
+
+long read_number(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	long value = -1;
+
+	if (!file || fscanf(file, "%ld", &value) != 1)
+		value = -1;
+	if (file)
+		fclose(file);
+	return value;
+}
+
+bool group_make(void)
+{
+	if (access(CGROUP "/cgroup.controllers", F_OK) &&
+	    mount("cgroup2", CGROUP, "cgroup2", 0, NULL))
+		return false;
+	write_text(CGROUP "/cgroup.subtree_control", "+memory");
+	mkdir(GROUP, 0755);
+	return !access(GROUP "/memory.max", W_OK);
+}
+
+void group_join(void)
+{
+	if (write_text(GROUP "/cgroup.procs", "0"))
+		_exit(3);
 }
 
 bool dies_of(int signal, void (*fn)(void *), void *arg)

@@ -46,6 +46,14 @@ void scan_passes(unsigned int passes);
 bool figure_reaches(const char *name, long value, unsigned int seconds);
 bool figure_falls(const char *name, long value, unsigned int seconds);
 
+/* A cgroup for memory, to be removed by rmdir(); false where there are none. */
+#define GROUP		"/sys/fs/cgroup/khx-merge-test"
+bool group_make(void);
+/* This thread joins it. */
+void group_join(void);
+int write_text(const char *path, const char *text);
+long read_number(const char *path);
+
 /* Runs @fn in a child; true if it ended with the signal. */
 bool dies_of(int signal, void (*fn)(void *), void *arg);
 

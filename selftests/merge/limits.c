@@ -19,12 +19,9 @@
 #include "khxmem.h"
 #include "tap.h"
 
-#define CGROUP "/sys/fs/cgroup"
-#define GROUP CGROUP "/khx-merge-test"
 #define FILE_PAGES 4096UL
 #define WRITTEN 512UL
 #define SCATTERED 4096UL
-#define MAPPINGS 30000
 
 static void touch_page(void *page)
 {
@@ -71,39 +68,6 @@ static void check_size(void)
 	khxmem_umount(NULL);
 }
 
-static int write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY), ret;
-
-	if (fd < 0)
-		return -1;
-	ret = write(fd, text, strlen(text)) < 0 ? -1 : 0;
-	close(fd);
-	return ret;
-}
-
-static long read_number(const char *path)
-{
-	FILE *file = fopen(path, "r");
-	long value = -1;
-
-	if (!file || fscanf(file, "%ld", &value) != 1)
-		value = -1;
-	if (file)
-		fclose(file);
-	return value;
-}
-
-static bool group_make(void)
-{
-	if (access(CGROUP "/cgroup.controllers", F_OK) &&
-	    mount("cgroup2", CGROUP, "cgroup2", 0, NULL))
-		return false;
-	write_text(CGROUP "/cgroup.subtree_control", "+memory");
-	mkdir(GROUP, 0755);
-	return !access(GROUP "/memory.max", W_OK);
-}
-
 static uint64_t group_value(unsigned long i)
 {
 	return 1 + i % 100;
@@ -116,8 +80,7 @@ static void fill_in_group(void *arg)
 	unsigned long i;
 	char *map;
 
-	if (write_text(GROUP "/cgroup.procs", "0"))
-		_exit(3);
+	group_join();
 	map = khxmem_map(fd, FILE_PAGES);
 	for (i = 0; i < FILE_PAGES; i++)
 		page_fill(map + i * PAGE, group_value(i));
@@ -217,8 +180,7 @@ static void write_in_group(void *arg)
 	static char page[PAGE];
 	unsigned long i;
 
-	if (write_text(GROUP "/cgroup.procs", "0"))
-		_exit(3);
+	group_join();
 	for (i = 0; i < 2 * WRITTEN; i++) {
 		page_fill(page, 1 + i % WRITTEN);
 		if (pwrite(*(int *)arg, page, PAGE, i * PAGE) != PAGE)
@@ -231,8 +193,7 @@ static void scatter_in_group(void *arg)
 {
 	unsigned long i;
 
-	if (write_text(GROUP "/cgroup.procs", "0"))
-		_exit(3);
+	group_join();
 	for (i = 0; i < SCATTERED; i++)
 		if (fallocate(*(int *)arg, FALLOC_FL_KEEP_SIZE, i << 21, PAGE))
 			_exit(4);
@@ -264,8 +225,7 @@ static pid_t map_in_group(int fd, char **map)
 		tap_bail("pipe: %s", strerror(errno));
 	pid = fork();
 	if (!pid) {
-		if (write_text(GROUP "/cgroup.procs", "0"))
-			_exit(3);
+		group_join();
 		*map = khxmem_map(fd, SCATTERED * 512);
 		write(pipes[1], map, sizeof(*map));
 		pause();
@@ -346,135 +306,12 @@ static void check_cgroup(void)
 	rmdir(GROUP);
 }
 
-/* The slowest of creations and ends of files in another mount, in ms. */
-static long slowest_file(unsigned int seconds)
-{
-	struct timespec start, now;
-	long slowest = 0, end, ms;
-
-	clock_gettime(CLOCK_MONOTONIC, &start);
-	end = start.tv_sec + seconds;
-	while (start.tv_sec < end) {
-		close(khxmem_file("-other", 1));
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		ms = (now.tv_sec - start.tv_sec) * 1000 +
-		     (now.tv_nsec - start.tv_nsec) / 1000000;
-		slowest = ms > slowest ? ms : slowest;
-		start = now;
-	}
-	return slowest;
-}
-
-/* A file whose pages are unmapped one by one, each time from very many mappings. */
-static void check_many_mappings(void)
-{
-	const unsigned long pages = 512;
-	long slowest;
-	unsigned long i;
-	char *first, *map;
-	int fd;
-
-	khxmem_mount(NULL, NULL);
-	khxmem_mount("-other", NULL);
-	fd = khxmem_file(NULL, pages);
-	/* One stretch, so that one munmap() ends them all. */
-	first = mmap(NULL, MAPPINGS * pages * PAGE, PROT_NONE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	map = first;
-	for (i = 0; i < MAPPINGS; i++)
-		mmap(first + i * pages * PAGE, pages * PAGE,
-		     PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
-	for (i = 0; i < pages; i += 2)
-		page_fill(map + i * PAGE, 1000 + i);
-	scan_fast();
-	slowest = slowest_file(10);
-	scan_stop();
-	tap_ok(slowest < 2000,
-	       "a file mapped %d times does not hold others up (%ld ms)",
-	       MAPPINGS, slowest);
-	munmap(first, MAPPINGS * pages * PAGE);
-	close(fd);
-	khxmem_umount("-other");
-	khxmem_umount(NULL);
-}
-
-/* Files without pages are not for nothing: a pass over many is in many parts. */
-static void check_empty_files(void)
-{
-	int fds[100], i;
-	long passes;
-
-	khxmem_mount(NULL, NULL);
-	for (i = 0; i < 100; i++)
-		fds[i] = khxmem_file(NULL, 1);
-	scan_fast();
-	setting("pages_to_scan", 10);
-	setting("sleep_millisecs", 300);
-	passes = figure("full_scans");
-	sleep(4);
-	passes = figure("full_scans") - passes;
-	scan_stop();
-	tap_ok(passes <= 2, "empty files take their turn, too (%ld passes)", passes);
-	for (i = 0; i < 100; i++)
-		close(fds[i]);
-	khxmem_umount(NULL);
-}
-
-/* Writes pages that were all one, and returns how long that took, in ms. */
-static long time_to_break(unsigned int sharers)
-{
-	const unsigned long pages = 32768;
-	struct timespec start, end;
-	unsigned long i;
-	char *map;
-	int fd;
-
-	fd = khxmem_file(NULL, pages);
-	map = khxmem_map(fd, pages);
-	for (i = 0; i < pages; i++)
-		page_fill(map + i * PAGE, 7);
-	setting("max_page_sharing", sharers);
-	scan_fast();
-	figure_reaches("pages_sharing", pages - pages / sharers - 1, 60);
-	scan_stop();
-	setting("max_page_sharing", 65536);
-	clock_gettime(CLOCK_MONOTONIC, &start);
-	for (i = 0; i < pages; i++)
-		touch_page(map + i * PAGE);
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	munmap(map, pages * PAGE);
-	close(fd);
-	return (end.tv_sec - start.tv_sec) * 1000 +
-	       (end.tv_nsec - start.tv_nsec) / 1000000;
-}
-
-/* A copy leaves its equals in no more time when there are very many. */
-static void check_many_copies(void)
-{
-	long one, many;
-
-	khxmem_mount(NULL, NULL);
-	one = time_to_break(65536);
-	many = time_to_break(2);
-	tap_ok(many < 3 * one,
-	       "16384 equal copies break as one does (%ld ms, %ld ms)", many, one);
-	khxmem_umount(NULL);
-}
-
 int main(void)
 {
-	/* It takes time itself, which others on a busy machine take, too. */
-	bool quiet = getenv("KHX_LONG");
-
 	khxmem_mount(NULL, NULL);
 	khxmem_umount(NULL);
-	tap_plan(4 + 3 + 2 + 3 + 5 + 2 + 2 + 1 + 2 * quiet);
+	tap_plan(4 + 3 + 2 + 3 + 5 + 2 + 2);
 	check_size();
 	check_cgroup();
-	check_empty_files();
-	if (quiet) {
-		check_many_mappings();
-		check_many_copies();
-	}
 	return tap_exit();
 }

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What one owner does to his files, or his cgroup to him, is not for others to bear.
+ * With KHX_LONG=1 also what only an idle machine can tell: how long something takes.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "khxmem.h"
+#include "tap.h"
+
+#define BLOCK		512UL		/* pages of 2 MiB */
+#define BLOCKS		8UL
+#define MERGED		16384UL
+#define EMPTY_FILES	20000
+#define MAPPINGS	30000
+#define MAPPED		512UL
+
+static void touch_page(void *page)
+{
+	*(volatile char *)page = 1;
+}
+
+static double seconds_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+/* How many files come and go in another mount meanwhile. */
+static long files_in(double seconds)
+{
+	double end = seconds_now() + seconds;
+	long files = 0;
+
+	for (; seconds_now() < end; files++)
+		close(khxmem_file("-other", 1));
+	return files;
+}
+
+/* The slowest of them, in ms. */
+static long slowest_file(double seconds)
+{
+	double end = seconds_now() + seconds, start, slowest = 0;
+
+	while ((start = seconds_now()) < end) {
+		close(khxmem_file("-other", 1));
+		start = seconds_now() - start;
+		slowest = start > slowest ? start : slowest;
+	}
+	return slowest * 1000;
+}
+
+static uint64_t few_values(unsigned long i)
+{
+	return 1 + i % 100;
+}
+
+/* In the group: fills pages of 2 MiB, which are to be split, and stays. */
+static pid_t fill_in_group(int fd)
+{
+	unsigned long i;
+	int ready[2];
+	char *map;
+	pid_t pid;
+
+	if (pipe(ready))
+		tap_bail("no pipe");
+	pid = fork();
+	if (!pid) {
+		group_join();
+		map = khxmem_map(fd, BLOCKS * BLOCK);
+		for (i = 0; i < BLOCKS * BLOCK; i++)
+			page_fill(map + i * PAGE, few_values(i));
+		write(ready[1], "", 1);
+		pause();
+	}
+	read(ready[0], &i, 1);
+	close(ready[0]);
+	close(ready[1]);
+	return pid;
+}
+
+/*
+ * A cgroup above memory.high puts those to sleep who allocate for it, for two seconds
+ * each time. The scanner does so when it splits pages of 2 MiB.
+ */
+#define MOMENT	1500	/* ms */
+
+static void check_split_above_high(void)
+{
+	const long equal = BLOCKS * BLOCK - 100;
+	long slowest;
+	pid_t pid;
+	int fd;
+
+	khxmem_mount("-huge", "huge=always");
+	khxmem_mount("-other", NULL);
+	fd = khxmem_file("-huge", BLOCKS * BLOCK);
+	pid = fill_in_group(fd);
+	tap_is(figure("huge_pages"), BLOCKS, "a guest has pages of 2 MiB");
+	write_text(GROUP "/memory.high", "1M");
+	scan_fast();
+	slowest = slowest_file(4);
+	tap_ok(slowest < MOMENT,
+	       "while they are split for a cgroup above its memory.high, others' files come and go (%ld ms)",
+	       slowest);
+	tap_ok(figure_reaches("pages_sharing", equal, 60), "and they merge");
+	scan_stop();
+	write_text(GROUP "/memory.high", "max");
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(fd);
+	khxmem_umount("-other");
+	khxmem_umount("-huge");
+}
+
+static void check_groups(void)
+{
+	int i;
+
+	if (!group_make()) {
+		for (i = 0; i < 3; i++)
+			tap_skip("no memory cgroups", "what a cgroup does to others");
+		return;
+	}
+	check_split_above_high();
+	rmdir(GROUP);
+}
+
+static void *unmerge_thread(void *arg)
+{
+	*(int *)arg = setting("run", 2);
+	return NULL;
+}
+
+/* Undoing takes long; who wants to come or go does not wait for all of it. */
+static void check_unmerging(void)
+{
+	int fd, ret = -1;
+	pthread_t thread;
+	long files = 0;
+	unsigned long i;
+	char *map;
+
+	khxmem_mount(NULL, NULL);
+	khxmem_mount("-other", NULL);
+	fd = khxmem_file(NULL, MERGED);
+	map = khxmem_map(fd, MERGED);
+	for (i = 0; i < MERGED; i++)
+		page_fill(map + i * PAGE, few_values(i));
+	scan_fast();
+	figure_reaches("pages_sharing", MERGED - 100, 60);
+	pthread_create(&thread, NULL, unmerge_thread, &ret);
+	while (figure("pages_sharing"))
+		files += files_in(0.01);
+	pthread_join(thread, NULL);
+	tap_ok(!ret && files >= 10,
+	       "while all is unmerged, files come and go (%ld)", files);
+	munmap(map, MERGED * PAGE);
+	close(fd);
+	khxmem_umount("-other");
+	khxmem_umount(NULL);
+}
+
+/* Files without pages are not for nothing: a pass over many is in many parts. */
+static void check_empty_files(void)
+{
+	int fds[100], i;
+	long passes;
+
+	khxmem_mount(NULL, NULL);
+	for (i = 0; i < 100; i++)
+		fds[i] = khxmem_file(NULL, 1);
+	scan_fast();
+	setting("pages_to_scan", 10);
+	setting("sleep_millisecs", 300);
+	passes = figure("full_scans");
+	sleep(4);
+	passes = figure("full_scans") - passes;
+	scan_stop();
+	tap_ok(passes <= 2, "empty files take their turn, too (%ld passes)", passes);
+	for (i = 0; i < 100; i++)
+		close(fds[i]);
+	khxmem_umount(NULL);
+}
+
+static void name_file(char *name, int i)
+{
+	snprintf(name, 64, KHXMEM_DIR "/%d", i);
+}
+
+/* It goes from one to the next, and does not begin anew with each. */
+static void check_unmerging_empty_files(void)
+{
+	char name[64];
+	double start;
+	int i;
+
+	khxmem_mount(NULL, NULL);
+	for (i = 0; i < EMPTY_FILES; i++) {
+		name_file(name, i);
+		close(open(name, O_CREAT | O_RDWR, 0600));
+	}
+	start = seconds_now();
+	setting("run", 2);
+	start = seconds_now() - start;
+	tap_ok(start < 1, "unmerging %d empty files takes no time (%.3f s)",
+	       EMPTY_FILES, start);
+	for (i = 0; i < EMPTY_FILES; i++) {
+		name_file(name, i);
+		unlink(name);
+	}
+	khxmem_umount(NULL);
+}
+
+/* Every second page, so that each is unmapped by itself. */
+static void fill_scattered(char *map)
+{
+	unsigned long i;
+
+	for (i = 0; i < MAPPED; i += 2)
+		page_fill(map + i * PAGE, 1000 + i);
+}
+
+/* The candidates of @map, looked at again, are what all of another file equals. */
+static char *equal_scattered(char *map)
+{
+	volatile char sum = 0;
+	unsigned long i;
+	char *equal;
+	int fd;
+
+	figure_reaches("pages_unshared", MAPPED / 2, 60);
+	scan_stop();
+	fd = khxmem_file(NULL, MAPPED / 2);
+	equal = khxmem_map(fd, MAPPED / 2);
+	for (i = 0; i < MAPPED / 2; i++) {
+		sum += map[2 * i * PAGE];
+		page_fill(equal + i * PAGE, 1000 + 2 * i);
+	}
+	close(fd);
+	return equal;
+}
+
+/* A file whose pages are unmapped one by one, each time from very many mappings. */
+static void check_many_mappings(void)
+{
+	char *first, *equal;
+	long slowest;
+	int fd, i;
+
+	khxmem_mount(NULL, NULL);
+	khxmem_mount("-other", NULL);
+	fd = khxmem_file(NULL, MAPPED);
+	/* One stretch, so that one munmap() ends them all. */
+	first = mmap(NULL, MAPPINGS * MAPPED * PAGE, PROT_NONE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	for (i = 0; i < MAPPINGS; i++)
+		mmap(first + i * MAPPED * PAGE, MAPPED * PAGE,
+		     PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+	fill_scattered(first);
+	scan_fast();
+	slowest = slowest_file(10);
+	tap_ok(slowest < 2000,
+	       "a file mapped %d times does not hold others up (%ld ms)",
+	       MAPPINGS, slowest);
+	equal = equal_scattered(first);
+	scan_fast();
+	slowest = slowest_file(10);
+	scan_stop();
+	tap_ok(slowest < 2000 && figure("pages_sharing") > 0,
+	       "nor one that merges with it (%ld ms)", slowest);
+	munmap(equal, MAPPED / 2 * PAGE);
+	munmap(first, MAPPINGS * MAPPED * PAGE);
+	close(fd);
+	khxmem_umount("-other");
+	khxmem_umount(NULL);
+}
+
+/* Writes pages that were all one, and returns how long that took, in ms. */
+static long time_to_break(unsigned int sharers)
+{
+	const unsigned long pages = 32768;
+	unsigned long i;
+	double start;
+	char *map;
+	int fd;
+
+	fd = khxmem_file(NULL, pages);
+	map = khxmem_map(fd, pages);
+	for (i = 0; i < pages; i++)
+		page_fill(map + i * PAGE, 7);
+	setting("max_page_sharing", sharers);
+	scan_fast();
+	figure_reaches("pages_sharing", pages - pages / sharers - 1, 60);
+	scan_stop();
+	setting("max_page_sharing", 65536);
+	start = seconds_now();
+	for (i = 0; i < pages; i++)
+		touch_page(map + i * PAGE);
+	start = seconds_now() - start;
+	munmap(map, pages * PAGE);
+	close(fd);
+	return start * 1000;
+}
+
+/* A copy leaves its equals in no more time when there are very many. */
+static void check_many_copies(void)
+{
+	long one, many;
+
+	khxmem_mount(NULL, NULL);
+	one = time_to_break(65536);
+	many = time_to_break(2);
+	tap_ok(many < 3 * one,
+	       "16384 equal copies break as one does (%ld ms, %ld ms)", many, one);
+	khxmem_umount(NULL);
+}
+
+int main(void)
+{
+	bool quiet = getenv("KHX_LONG");
+
+	khxmem_mount(NULL, NULL);
+	khxmem_umount(NULL);
+	tap_plan(3 + 2 + 4 * quiet);
+	check_groups();
+	check_unmerging();
+	check_empty_files();
+	if (quiet) {
+		check_unmerging_empty_files();
+		check_many_mappings();
+		check_many_copies();
+	}
+	return tap_exit();
+}
