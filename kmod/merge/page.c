@@ -15,9 +15,13 @@
  * The transitions, and who makes them::
  *
  *     hole ----- read fault ----> zero
- *     hole, zero, merged -- write fault, write(2) --> private
- *     private --- scanner --> merged, or hole if it is all zeros
- *     any ------- truncate, punch hole, last close --> hole
+ *     hole, zero, merged -- write fault, write(2), fallocate --> private
+ *     merged ---- run=2 --------> private
+ *     private --- scanner ------> merged, or hole if it is all zeros
+ *     any ------- truncate, last close, punch hole but for zero --> hole
+ *
+ * Where pages may not be shared, on a nomerge mount and for a minute on a strict one,
+ * a read fault does what a write fault does.
  *
  * **Lock.** An entry is guarded by the lock of the page it names: whoever holds
  * that lock, after checking that the entry still names the page, owns the
@@ -31,8 +35,8 @@
  * **Order.** scan lock, then page lock, then i_mmap_rwsem (read, inside
  * unmap_mapping_pages()), then page table lock. A page made private is locked
  * before the page it replaces, but nobody else can know it yet. The scanner
- * takes page locks by trylock only. The domain's spinlock and the xarray's are
- * innermost.
+ * takes page locks by trylock only; unmerging waits for them, with the scan lock
+ * held. The domain's spinlock and the xarray's are innermost.
  *
  * **Private from merged or zero.** The new page is locked before it replaces
  * the old in the entry, and unlocked after the last mapping of the old one at
