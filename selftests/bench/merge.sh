@@ -6,6 +6,9 @@
 # machine makes no difference. It runs itself on the test host with the word "host".
 #
 #	REAL_TIME=1	time as it passes on this machine, which should be idle
+#	GUESTS="2 4"	then so many Linux guests, too (merge/guest_compare.sh): an hour
+#			of real time on an idle machine, as QEMU cannot count instructions
+#			of guests that are not ours
 #	PROFILE="khx ksm"	the functions that a scanner's instructions are spent in
 
 set -eu
@@ -73,4 +76,8 @@ mkdir -p "$(dirname "$program")"
 ${CC:-cc} -O2 -Wall -Wextra -D_GNU_SOURCE -o "$program" "$here/merge_cost.c"
 clock=(--icount)
 [ -z "${REAL_TIME:-}" ] || clock=()
-exec "$here/../vm/run" "${clock[@]}" --mem 2048 "$here/merge.sh" host "$(realpath "$program")"
+"$here/../vm/run" "${clock[@]}" --mem 2048 "$here/merge.sh" host "$(realpath "$program")"
+[ -z "${GUESTS:-}" ] ||
+	KHX_GUEST_COUNTS=$GUESTS "$here/../vm/run" --smp 1 --timeout 6000 \
+		"$here/../vm/area" merge run_guest_tests \
+		TEST_GUEST_PROGS=guest_compare.sh TEST_SLOW_PROGS=

@@ -11,8 +11,11 @@
 #
 # All have a balloon with free page reporting. Work is what is done while
 # everything is private and nothing scanned, and then while it is merged, in
-# turns. Both scanners get there at full speed, and are then at the settings they
-# come with. KHX_GUEST_SECONDS is how long each is measured.
+# turns; medians. Both scanners get there at full speed, and are then at the
+# settings they come with. KHX_GUEST_SECONDS is how long each is measured,
+# KHX_GUEST_ROUNDS how often. Progress is work a second: on a test host with one
+# processor, what a scanner takes is missing in it. What is left when that does
+# not count, work per second of the guests' own CPU time, is shown beside it.
 
 here=$(dirname "$0")
 . "${KHX_LIB:-$here/../lib}/tap.sh"
@@ -22,11 +25,14 @@ here=$(dirname "$0")
 . "$here/../net/netguest.sh"
 
 GUEST_MEM=${GUEST_MEM:-160}
-seconds=${KHX_GUEST_SECONDS:-20}
-rounds=${KHX_GUEST_ROUNDS:-2}
+seconds=${KHX_GUEST_SECONDS:-60}
+rounds=${KHX_GUEST_ROUNDS:-3}
 counts=${KHX_GUEST_COUNTS:-2 4}
 declare -A number=([a]=1 [b]=2 [c]=3 [d]=4) thread=([khx]=khx_merged [ksm]=ksmd)
 declare -A defaults real ratio
+daemons=()
+
+exec 3>&1	# for figures as they come
 
 PATH=$PATH:${OUTPUT%/*}/net:${KHX_TOP:-$here/../..}/build/tools
 khx_module_load khx_net && khx_module_load khx_blk && tap_need khx-vhost-user
@@ -61,7 +67,9 @@ disk() {
 			-device virtio-blk-pci,drive=disk)
 		return
 	fi
+	rm -f "$socket"
 	khx-vhost-user --socket "$socket" --blk "$file" 2>> "$GUEST_DIR/daemon" &
+	daemons+=($!)
 	tap_wait 20 test -S "$socket" || return
 	nics+=(-chardev "socket,id=disk,path=$socket"
 		-device vhost-user-blk-pci,chardev=disk)
@@ -116,18 +124,29 @@ done_by() {
 	guest_run "$1" 'cd /tmp/work; echo $(wc -l < rounds) $(tail -n 1 rounds)'
 }
 
-# progress COUNT: rounds a minute of all guests, in the next seconds
-progress() {
+# sample COUNT: what each guest has done, when, its CPU time and its page faults
+sample() {
 	local name
 	for name in $(names "$1"); do
-		done_by "$name"
-	done > "$GUEST_DIR/before"
+		echo "$(done_by "$name")" \
+			"$(awk '{ print $14 + $15, $10 }' "/proc/$(guest_pid "$name")/stat")"
+	done
+}
+
+# progress COUNT: of all guests, in the next seconds: rounds a minute, rounds in a
+# minute of their CPU time, page faults a second
+progress() {
+	sample "$1" > "$GUEST_DIR/before"
 	sleep "$seconds"
-	for name in $(names "$1"); do
-		done_by "$name"
-	done | paste -d ' ' "$GUEST_DIR/before" - |
-		awk 'NF == 4 { sum += 60 * ($3 - $1) / ($4 - $2) }
-		END { printf "%.0f\n", sum }'
+	sample "$1" | paste -d ' ' "$GUEST_DIR/before" - | awk -v seconds="$seconds" '
+		NF == 8 {
+			rounds += $5 - $1
+			rate += 60 * ($5 - $1) / ($6 - $2)
+			cpu += ($7 - $3) / 100
+			faults += $8 - $4
+		}
+		END { printf "%.1f %.1f %.0f\n", rate, cpu ? 60 * rounds / cpu : 0,
+			faults / seconds }'
 }
 
 # cpu SYSTEM: what the scanner has had, in hundredths of a second
@@ -160,7 +179,7 @@ settled() {
 	while true; do
 		last=$now
 		tap_wait 120 passed "$2" $(($(cat "$2/full_scans") + 2)) || return
-		sleep $((seconds / 4))
+		sleep 5
 		now=$(left "$1")
 		[ $((last - now)) -gt $((last / 100)) ] || return 0
 	done
@@ -177,27 +196,46 @@ scan_at_once() {
 	echo "${defaults[$1]}" > "$2/pages_to_scan"
 }
 
+# divide A B
+divide() {
+	awk -v a="$1" -v b="$2" 'BEGIN { printf "%.3f", b ? a / b : 0 }'
+}
+
+# counters SYSTEM: what khx_merge has done so far
+counters() {
+	[ "$1" = ksm ] || echo "breaks $(figure cow_breaks) merges $(figure pages_merged)" \
+		"looks $(figure pages_scanned) passes $(figure full_scans)"
+}
+
 # measure SYSTEM SYSFS COUNT
 measure() {
-	local system=$1 i alone=() merged=() left=() shares=() before
-	for ((i = 0; i < rounds; i++)); do
+	local system=$1 i rate work faults before
+	local alone=() merged=() alone_cpu=() merged_cpu=() left=()
+	for ((i = 1; i <= rounds; i++)); do
 		echo 2 > "$2/run"
 		sleep 5
-		alone+=("$(progress "$3")")
+		read -r rate work faults < <(progress "$3")
+		alone+=("$rate") alone_cpu+=("$work")
+		tap_diag "$system, $3 guests, round $i, unmerged: $rate rounds a minute," \
+			"$work of CPU time, $faults faults/s, $SECONDS s" >&3
 		scan_at_once "$system" "$2" || return
 		sleep 5
 		before=$(cpu "$system")
-		merged+=("$(progress "$3")")
-		shares+=("$((($(cpu "$system") - before) / seconds))%")
+		tap_diag "$(counters "$system")" >&3
+		read -r rate work faults < <(progress "$3")
+		merged+=("$rate") merged_cpu+=("$work")
 		left+=("$(left "$system")")
+		tap_diag "$system, $3 guests, round $i, merged: $rate rounds a minute," \
+			"$work of CPU time, $faults faults/s," \
+			"scanner $(divide $(($(cpu "$system") - before)) "$seconds")% CPU," \
+			"${left[-1]} pages left $(counters "$system"), $SECONDS s" >&3
 	done
 	real[$system$3]=$(median "${left[@]}")
-	ratio[$system$3]=$(awk -v a="$(median "${merged[@]}")" \
-		-v b="$(median "${alone[@]}")" 'BEGIN { printf "%.3f", b ? a / b : 0 }')
-	echo "$system, $3 guests: ${alone[*]} rounds a minute, merged ${merged[*]}:" \
-		"${ratio[$system$3]}; ${left[*]} pages left," \
-		"$(cat "$2/pages_sharing") sharing $(cat "$2/pages_shared");" \
-		"${shares[*]} of a processor" >> "$GUEST_DIR/figures"
+	ratio[$system$3]=$(divide "$(median "${merged[@]}")" "$(median "${alone[@]}")")
+	tap_diag "$system, $3 guests: progress ${ratio[$system$3]}, by CPU time" \
+		"$(divide "$(median "${merged_cpu[@]}")" "$(median "${alone_cpu[@]}")")," \
+		"pages left ${real[$system$3]}," \
+		"$(cat "$2/pages_sharing") sharing $(cat "$2/pages_shared")" >&3
 }
 
 all_right() {
@@ -212,44 +250,50 @@ less() {
 	awk -v a="$1" -v b="$2" 'BEGIN { exit !(a <= b) }'
 }
 
-# run SYSTEM SYSFS
-run() {
-	local count before
-	for count in $counts; do
-		claim "$count guests boot and work, $1" ready "$1" "$count" || tap_bail
-		claim "and go on while they are merged" measure "$1" "$2" "$count"
-		tap_diag "$(tail -n 1 "$GUEST_DIR/figures"), $SECONDS s"
-		claim "and compute what is right" all_right "$count"
-	done
-	echo 0 > "$2/run"
+dies() {
+	local before
 	before=$(in_use)
 	guest_kill b
 	rm -f "$dir/b"
-	[ "$1" = ksm ] || tap_run "one that dies gives its memory back at once" \
-		tap_wait 5 below $((before - 5000))
-	for name in a c d; do
+	tap_wait 5 below $((before - 5000))
+}
+
+# run SYSTEM SYSFS COUNT: with guests that have just booted
+run() {
+	local name
+	claim "$3 guests boot and work, $1" ready "$1" "$3" || tap_bail
+	claim "and go on while they are merged" measure "$1" "$2" "$3"
+	claim "and compute what is right" all_right "$3"
+	[ "$1" = ksm ] || claim "one that dies gives its memory back at once" dies
+	echo 0 > "$2/run"
+	for name in $(names "$3"); do
 		guest_kill "$name"
 	done
+	[ "$1" = ksm ] || kill "${daemons[@]}"
+	daemons=()
 	rm -f "$dir"/[bd]
 }
 
-count=$(wc -w <<< "$counts")
-tap_plan $((2 + 2 * 3 * count + 3 * count))
+compared() {
+	tap_run "$1 guests: no more is left than by KSM (${real[khx$1]}, ${real[ksm$1]})" \
+		less "${real[khx$1]}" "${real[ksm$1]}"
+	tap_run "their progress is 0.97 of unmerged (${ratio[khx$1]})" \
+		less 0.97 "${ratio[khx$1]}"
+	tap_run "and not below that with KSM (${ratio[ksm$1]})" \
+		less "${ratio[ksm$1]}" "${ratio[khx$1]}"
+}
+
+tap_plan $((1 + 10 * $(wc -w <<< "$counts")))
 tap_run "khxmem is mounted" mount -t khxmem -o size=2g khxmem "$dir" || tap_bail
 for name in $(names 4); do
 	net_link "${number[$name]}" || tap_bail "no links"
 done
 echo 1 > $ksm/use_zero_pages
 defaults=([khx]=$(figure pages_to_scan) [ksm]=$(cat $ksm/pages_to_scan))
-run khx $sysfs
-run ksm $ksm
 for count in $counts; do
-	tap_run "$count guests: no more is left than by KSM (${real[khx$count]}, ${real[ksm$count]})" \
-		less "${real[khx$count]}" "${real[ksm$count]}"
-	tap_run "their progress is 0.97 of unmerged (${ratio[khx$count]})" \
-		less 0.97 "${ratio[khx$count]}"
-	tap_run "and not below that with KSM (${ratio[ksm$count]})" \
-		less "${ratio[ksm$count]}" "${ratio[khx$count]}"
+	run khx $sysfs "$count"
+	run ksm $ksm "$count"
+	compared "$count"
 done
 umount "$dir"
 tap_exit
