@@ -10,8 +10,9 @@
 #
 #	COUNT=5000	requests of one round
 #	DEPTHS="1 32"	requests in flight
-#	PROFILE=1	the functions that the instructions of the floor and of khx
-#			are spent in, in percent: with those they call, and without
+#	PROFILE=1	the functions that they are spent in instead, for one read:
+#			instructions, calls (insns.c counts); build/bench/profile
+#			has all of them
 
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -25,9 +26,11 @@ lib=$top/selftests/lib
 
 build() {
 	mkdir -p "$out"
-	"${CC:-cc}" -O2 -g -Wall -Wextra -std=gnu11 -D_GNU_SOURCE -I"$lib" \
+	"${CC:-cc}" -O2 -g -no-pie -Wall -Wextra -std=gnu11 -D_GNU_SOURCE -I"$lib" \
 		-o "$out/blkload" "$here/blkload.c" \
 		"$top/selftests/blk/front-end.c" "$lib/vring.c"
+	[ "$KHX_PROFILE" = 0 ] || "${CC:-cc}" -O2 -g -Wall -Wextra -shared -fPIC \
+		-o "$out/insns.so" "$here/insns.c"
 	make -s -C "$top/tools"
 }
 
@@ -64,14 +67,6 @@ serve_khx() {
 }
 
 measure() {
-	if [ "$KHX_PROFILE" = 1 ]; then
-		# What runs with interrupts off counts where they come on again.
-		perf record -q -a -g -e cpu-clock -c 5003 -o "$work/perf.data" \
-			blkload -n "$KHX_COUNT" "$@" > /dev/null
-		perf report -i "$work/perf.data" --stdio --children -g none -s sym \
-			--percent-limit 1 2> /dev/null | grep -v '^#' | grep .
-		return
-	fi
 	blkload -n "$KHX_COUNT" "$@"
 }
 
@@ -80,14 +75,14 @@ guest() {
 	# shellcheck source=/dev/null
 	. "$lib/modules.sh"
 	PATH=$out:$PATH
-	local depth aio peers='native io_uring'
-	[ "$KHX_PROFILE" = 0 ] || peers=
+	local depth aio
 	work=$(mktemp -d)
 	modprobe null_blk queue_mode=2 irqmode=0 gb=4 bs=512
 	khx_module_load khx_blk
+	[ "$KHX_PROFILE" = 0 ] || cat /proc/kallsyms > "$KHX_OUT/kallsyms"
 	for depth in $KHX_DEPTHS; do
 		echo "floor $depth $(measure -f /dev/nullb0 -d $depth)"
-		for aio in $peers; do
+		for aio in native io_uring; do
 			serve_qsd $aio
 			echo "qsd-$aio $depth $(measure -u "$work/sock" -d $depth)"
 			stop
@@ -119,11 +114,33 @@ table() {
 	}'
 }
 
+# profile OPTIONS of ./run...: each measures three rounds, of which the last counts.
+profile() {
+	local depth name window=0 dir=$out/profile mark
+	rm -rf "$dir"
+	mark=0x$(nm "$out/blkload" | awk '$3 == "now" { print $1 }')
+	"$top/selftests/vm/run" "$@" --append nokaslr --out "$dir" --qemu "-plugin \
+		$out/insns.so,mark=$mark,count=$KHX_COUNT,symbols=$dir/kallsyms,out=$dir/insns" \
+		"$here/blk.sh" guest
+	for depth in $KHX_DEPTHS; do
+		for name in floor qsd-native qsd-io_uring khx; do
+			window=$((window + 3))
+			echo "$name, depth $depth:"
+			head -n 60 "$dir/insns.$window"
+		done
+	done
+}
+
 if [ "${1:-}" = guest ]; then
 	guest
 	exit
 fi
 build
 echo "instructions a random read of 4 KiB, whole machine"
-"$top/selftests/vm/run" --icount --mem 1024 --timeout "${TIMEOUT:-400}" \
-	"$here/blk.sh" guest | if [ "$KHX_PROFILE" = 1 ]; then cat; else tee "$out/blk.log" | table; fi
+options=(--icount --mem 1024 --timeout "${TIMEOUT:-400}")
+if [ "$KHX_PROFILE" = 1 ]; then
+	profile "${options[@]}"
+else
+	"$top/selftests/vm/run" "${options[@]}" "$here/blk.sh" guest |
+		tee "$out/blk.log" | table
+fi
