@@ -256,8 +256,7 @@ static bool khx_merge_settle_merge(struct khx_merge_file *file, pgoff_t index,
 
 /*
  * Isolated, so what it holds now it holds until a write takes the mark of being
- * clean. Returns whether it was merged. Each candidate that it meets may have to be
- * unmapped, too: what time does not suffice for is left as it was.
+ * clean. Returns whether it was merged.
  */
 static bool khx_merge_settle_page(struct khx_merge_run *run, unsigned int i,
 				  const struct khx_merge_rules *rules)
@@ -266,8 +265,6 @@ static bool khx_merge_settle_page(struct khx_merge_run *run, unsigned int i,
 	struct folio *folio = run->folios[i];
 	pgoff_t index = run->start + i;
 
-	if (i && time_after(jiffies, run->end))
-		return false;
 	if (!khx_merge_page_isolated(folio)) {
 		khx_merge_file_count(file, KHX_MERGE_BUSY, 1);
 		return false;
@@ -294,17 +291,22 @@ static void khx_merge_settle_unmap(struct khx_merge_run *run)
 				    run->nr, false);
 }
 
-void khx_merge_settle_run(struct khx_merge_run *run,
-			  const struct khx_merge_rules *rules,
-			  struct khx_merge_progress *progress)
+unsigned int khx_merge_settle_run(struct khx_merge_run *run,
+				  const struct khx_merge_rules *rules,
+				  struct khx_merge_progress *progress)
 {
-	unsigned int i, merged = 0;
+	unsigned int i, settled = 0, merged = 0;
 
 	khx_merge_settle_unmap(run);
 	for (i = 0; i < run->nr; i++) {
 		struct folio *folio = run->folios[i];
-		bool done = khx_merge_settle_page(run, i, rules);
+		bool done = false;
 
+		/* Each candidate that is met may have to be unmapped, too. */
+		if (!i || !time_after(jiffies, run->end)) {
+			done = khx_merge_settle_page(run, i, rules);
+			settled = i + 1;
+		}
 		folio_unlock(folio);
 		if (done)
 			run->folios[merged++] = folio;
@@ -315,4 +317,5 @@ void khx_merge_settle_run(struct khx_merge_run *run,
 	khx_release_folios(run->folios, merged);
 	progress->merges += merged;
 	run->nr = 0;
+	return settled;
 }

@@ -39,9 +39,12 @@ u64 khx_merge_settle_seed(struct khx_merge_file *file, struct folio *folio,
  */
 bool khx_merge_settle_look(struct khx_merge_file *file, pgoff_t index,
 			   struct folio *folio);
-/* Merges what can be merged of the run, makes candidates of the rest, empties it. */
-void khx_merge_settle_run(struct khx_merge_run *run,
-			  const struct khx_merge_rules *rules,
-			  struct khx_merge_progress *progress);
+/*
+ * Merges what can be merged of the run, makes candidates of the rest, empties it.
+ * Returns how many of its pages it has got to before its time was over.
+ */
+unsigned int khx_merge_settle_run(struct khx_merge_run *run,
+				  const struct khx_merge_rules *rules,
+				  struct khx_merge_progress *progress);
 
 #endif /* KHX_MERGE_SETTLE_H */
