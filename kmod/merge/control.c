@@ -66,12 +66,7 @@ static u64 khx_merge_cpu_ns;	/* of the thread, as it last knew it */
 /* How much slower the scanner is when it does not pay. */
 #define KHX_MERGE_TRICKLE	16
 
-/*
- * Sleeps between two passes at least: a page that has not changed since the last
- * look says nothing if that was just now. A pass that merged nothing makes the next
- * one wait longer, up to a second.
- */
-#define KHX_MERGE_PASS_SLEEPS		10U
+/* A pass that merged nothing makes the next one wait, up to this long. */
 #define KHX_MERGE_IDLE_MAX_MSECS	1000U
 
 unsigned int khx_merge_control_get(enum khx_merge_setting which)
@@ -208,10 +203,10 @@ static unsigned int khx_merge_control_idle(unsigned int idle_msecs,
 					   const struct khx_merge_progress *pass)
 {
 	unsigned int pause = khx_merge_control_get(KHX_MERGE_SLEEP_MSECS);
-	unsigned int most = max(pause, KHX_MERGE_IDLE_MAX_MSECS);
-	unsigned int least = min(pause * KHX_MERGE_PASS_SLEEPS, most);
 
-	return pass->merges ? least : clamp(idle_msecs * 2, least, most);
+	if (pass->merges || !pause)
+		return 0;
+	return clamp(idle_msecs * 2, pause, max(pause, KHX_MERGE_IDLE_MAX_MSECS));
 }
 
 static unsigned int khx_merge_control_round(struct khx_merge_progress *pass)

@@ -23,12 +23,6 @@
 #define KHX_MERGE_BACKOFF_SECS	4
 #define KHX_MERGE_LEVEL_MAX	10
 
-/*
- * How far writes alone raise the level, 32 s: they cost a fault, not a copy, and
- * memory that was busy once is not to be spoilt for an hour.
- */
-#define KHX_MERGE_LEVEL_WRITTEN	3
-
 /* How long a strict mount takes a merge for recent. */
 #define KHX_MERGE_RECENT_SECS	60
 
@@ -124,14 +118,13 @@ void khx_merge_history_merged(struct khx_merge_file *file, pgoff_t index,
 	khx_merge_file_count(file, KHX_MERGE_MERGES, 1);
 }
 
-/* What lasted twice as long as the wait before it was worth it. */
-static unsigned int khx_merge_history_next_level(u32 word, unsigned int highest)
+/* A merge that lasted twice as long as the wait before it was worth it. */
+static unsigned int khx_merge_history_next_level(u32 word)
 {
 	unsigned int level = word & KHX_MERGE_HISTORY_LEVEL;
 
-	if (word &&
-	    khx_merge_history_age(word) < KHX_MERGE_BACKOFF_SECS << (level + 1))
-		return max(level, min(level + 1, highest));
+	if (khx_merge_history_age(word) < KHX_MERGE_BACKOFF_SECS << (level + 1))
+		return min(level + 1, (unsigned int)KHX_MERGE_LEVEL_MAX);
 	return level ? level - 1 : 0;
 }
 
@@ -143,8 +136,7 @@ void khx_merge_history_broken(struct khx_merge_file *file, pgoff_t index)
 
 	if (!word)
 		return;
-	level = khx_merge_history_next_level(READ_ONCE(*word),
-					     KHX_MERGE_LEVEL_MAX);
+	level = khx_merge_history_next_level(READ_ONCE(*word));
 	khx_merge_history_set(file, word, khx_merge_history_make(level, 0));
 	khx_merge_file_count(file, KHX_MERGE_BREAKS, 1);
 }
@@ -157,17 +149,7 @@ void khx_merge_history_written(struct khx_merge_file *file, pgoff_t index)
 
 	if (!word)
 		return;
-	level = khx_merge_history_next_level(READ_ONCE(*word),
-					     KHX_MERGE_LEVEL_WRITTEN);
-	khx_merge_history_set(file, word, khx_merge_history_make(level, 0));
-}
-
-/* Unmapped: the second half of the wait begins, if there is one. */
-void khx_merge_history_unmapped(struct khx_merge_file *file, pgoff_t index)
-{
-	u32 *word = khx_merge_history_word(file, index);
-	unsigned int level = word ? READ_ONCE(*word) & KHX_MERGE_HISTORY_LEVEL : 0;
-
+	level = READ_ONCE(*word) & KHX_MERGE_HISTORY_LEVEL;
 	if (level)
 		khx_merge_history_set(file, word,
 				      khx_merge_history_make(level, 0));
@@ -180,7 +162,7 @@ bool khx_merge_history_ready(struct khx_merge_file *file, pgoff_t index)
 	unsigned int level = old & KHX_MERGE_HISTORY_LEVEL;
 
 	return !level ||
-	       khx_merge_history_age(old) >= KHX_MERGE_BACKOFF_SECS << level >> 1;
+	       khx_merge_history_age(old) >= KHX_MERGE_BACKOFF_SECS << level;
 }
 
 bool khx_merge_history_was_zeroed(struct khx_merge_file *file, pgoff_t index)

@@ -2,12 +2,9 @@
 /*
  * What merging has led to at each index, kept while it is merged or a hole.
  *
- * A page that is written soon after it was merged was not worth merging, and one
- * that is written soon after it was unmapped was not worth that. Each such write
- * raises the level of its index, and a page of level n > 0 waits for
- * KHX_MERGE_BACKOFF_SECS << n before it is merged again: one half of it is left
- * alone, neither unmapped nor read, and for the other it is unmapped and must not be
- * written.
+ * A page that is written soon after it was merged was not worth merging. Each
+ * such break raises the level of its index, and a page of level n > 0 must stay
+ * unwritten for KHX_MERGE_BACKOFF_SECS << n before it is merged again.
  */
 #ifndef KHX_MERGE_HISTORY_H
 #define KHX_MERGE_HISTORY_H
@@ -24,9 +21,8 @@ void khx_merge_history_merged(struct khx_merge_file *file, pgoff_t index,
 			      bool zeroed);
 void khx_merge_history_broken(struct khx_merge_file *file, pgoff_t index);
 void khx_merge_history_written(struct khx_merge_file *file, pgoff_t index);
-void khx_merge_history_unmapped(struct khx_merge_file *file, pgoff_t index);
 
-/* Anyone: is this half of the wait over? Was it merged, or zeroed, just now? */
+/* Anyone: may the page be merged now? Was it merged, or zeroed, just now? */
 bool khx_merge_history_ready(struct khx_merge_file *file, pgoff_t index);
 bool khx_merge_history_recent(struct khx_merge_file *file, pgoff_t index);
 /* Anyone: is the hole at @index one that the scanner made? */

@@ -28,9 +28,8 @@
  * hash of all bytes, and become candidates by the latter. A guest that makes its
  * pages collide only makes its domain pay for the longer hash.
  *
- * A page whose index has a history of writes soon after that (history.h) waits before
- * 1, left alone, and between 1 and 2, known to be unwritten. It stays marked, but
- * looking at it costs next to nothing.
+ * A page whose index has a history of breaks (history.h) waits between 1 and 2,
+ * marked but known to be unwritten: looking at it costs next to nothing.
  *
  * The scan lock is held for a batch of pages. Files leave the scanner's list
  * under it, after their pages are gone, so a file that the scanner or the

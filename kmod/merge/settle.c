@@ -82,10 +82,9 @@ static bool khx_merge_settle_is_steady(struct khx_merge_file *file, pgoff_t inde
 static bool khx_merge_settle_wants(struct khx_merge_file *file, pgoff_t index,
 				   struct folio *folio)
 {
-	if (!khx_merge_history_ready(file, index))
-		return false;
-	return test_bit(KHX_MERGE_FOLIO_CLEAN, &folio->index) ||
-	       !test_bit(KHX_MERGE_FOLIO_VOLATILE, &folio->index) ||
+	if (test_bit(KHX_MERGE_FOLIO_CLEAN, &folio->index))
+		return khx_merge_history_ready(file, index);
+	return !test_bit(KHX_MERGE_FOLIO_VOLATILE, &folio->index) ||
 	       khx_merge_settle_is_steady(file, index, folio);
 }
 
@@ -269,12 +268,10 @@ static bool khx_merge_settle_page(struct khx_merge_run *run, unsigned int i,
 		khx_merge_file_count(file, KHX_MERGE_BUSY, 1);
 		return false;
 	}
-	if (!test_and_set_bit(KHX_MERGE_FOLIO_CLEAN, &folio->index)) {
-		khx_merge_history_unmapped(file, index);
-		if (!test_and_clear_bit(KHX_MERGE_FOLIO_SUMMED, &folio->index) ||
-		    !khx_merge_history_ready(file, index))
-			return false;
-	}
+	if (!test_and_set_bit(KHX_MERGE_FOLIO_CLEAN, &folio->index) &&
+	    (!test_and_clear_bit(KHX_MERGE_FOLIO_SUMMED, &folio->index) ||
+	     !khx_merge_history_ready(file, index)))
+		return false;
 	return khx_merge_settle_merge(file, index, folio, rules);
 }
 

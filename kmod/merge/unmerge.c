@@ -36,7 +36,7 @@ static bool khx_merge_unmerge_is_over(struct khx_merge_unmerge *unmerge)
 	return false;
 }
 
-/* What is known of a private page is forgotten: merging begins from nothing. */
+/* A candidate is forgotten, so that merging begins from nothing. */
 static void khx_merge_unmerge_forget(struct khx_merge_file *file, pgoff_t index)
 {
 	enum khx_merge_state state;
@@ -45,7 +45,6 @@ static void khx_merge_unmerge_forget(struct khx_merge_file *file, pgoff_t index)
 	if (!folio)
 		return;
 	if (state == KHX_MERGE_PAGE_PRIVATE) {
-		khx_merge_history_forget(file, index, index + 1);
 		khx_merge_page_unknow(file, index, folio);
 		khx_merge_index_mark(file, index, true);
 	}

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <linux/falloc.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/statfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -325,41 +324,6 @@ static void check_backoff(void)
 	khxmem_umount(NULL);
 }
 
-static long faults(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	return usage.ru_minflt;
-}
-
-/* To see whether it is written, a page is unmapped; but not again and again. */
-static void check_busy(void)
-{
-	long before;
-	int fd, i, n;
-	char *map;
-
-	khxmem_mount(NULL, NULL);
-	fd = khxmem_file(NULL, 256);
-	map = khxmem_map(fd, 256);
-	scan_fast();
-	before = faults();
-	for (n = 0; n < 50; n++) {
-		for (i = 0; i < 256; i++)
-			page_fill(map + i * PAGE, 1000 * n + i);
-		sleep_ms(200);
-	}
-	before = faults() - before;
-	scan_stop();
-	tap_ok(before >= 2 * 256 && before <= 10 * 256,
-	       "pages that are written all the time are left alone (%ld faults)",
-	       before);
-	munmap(map, 256 * PAGE);
-	close(fd);
-	khxmem_umount(NULL);
-}
-
 static void check_quiet(void)
 {
 	int fd;
@@ -462,7 +426,7 @@ int main(void)
 {
 	khxmem_mount(NULL, NULL);
 	khxmem_umount(NULL);
-	tap_plan(11 + 1 + 6 + 7 + 4 + 1 + 1 + 3 + 1 + 4 + 1 + 9);
+	tap_plan(11 + 1 + 6 + 7 + 4 + 1 + 1 + 3 + 4 + 1 + 9);
 	check_two_files();
 	check_reaction();
 	check_alike(42, "all others");
@@ -472,7 +436,6 @@ int main(void)
 	check_max_sharing();
 	check_frames();
 	check_backoff();
-	check_busy();
 	check_quiet();
 	check_strict();
 	check_settings();

@@ -332,8 +332,7 @@ static void *knobs_thread(void *arg)
 		setting("use_zero_pages", rand_r(&seed) % 2);
 		setting("max_page_sharing", 2 + rand_r(&seed) % 100);
 		usleep(300000);
-		/* Often: it also forgets what keeps busy pages from merging. */
-		if (rand_r(&seed) % 3 == 0) {
+		if (rand_r(&seed) % 8 == 0) {
 			setting("run", 2);
 			setting("run", 1);
 		}
