@@ -106,8 +106,7 @@ static bool khx_merge_scan_file(struct khx_merge_file *file, unsigned int *budge
 				const struct khx_merge_rules *rules,
 				struct khx_merge_progress *progress)
 {
-	struct khx_merge_run run = { .file = file, .end = khx_merge_scan_end };
-	unsigned int nr, settled;
+	struct khx_merge_run run = { .file = file };
 	bool more;
 
 	if (!khx_merge_split_scan(file, &khx_merge_scan_block,
@@ -116,12 +115,7 @@ static bool khx_merge_scan_file(struct khx_merge_file *file, unsigned int *budge
 		return false;
 	do {
 		more = khx_merge_scan_collect(&run, budget);
-		nr = run.nr;
-		settled = khx_merge_settle_run(&run, rules, progress);
-		if (settled < nr) {	/* the next batch goes on there */
-			khx_merge_scan_index = run.start + settled;
-			more = true;
-		}
+		khx_merge_settle_run(&run, rules, progress);
 	} while (more && *budget && !khx_merge_scan_is_late());
 	return !more;
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What becomes of a page the scanner looks at; steps as in the DOC: of scan.c. */
-#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 
@@ -257,13 +256,10 @@ static bool khx_merge_settle_merge(struct khx_merge_file *file, pgoff_t index,
  * Isolated, so what it holds now it holds until a write takes the mark of being
  * clean. Returns whether it was merged.
  */
-static bool khx_merge_settle_page(struct khx_merge_run *run, unsigned int i,
+static bool khx_merge_settle_page(struct khx_merge_file *file, pgoff_t index,
+				  struct folio *folio,
 				  const struct khx_merge_rules *rules)
 {
-	struct khx_merge_file *file = run->file;
-	struct folio *folio = run->folios[i];
-	pgoff_t index = run->start + i;
-
 	if (!khx_merge_page_isolated(folio)) {
 		khx_merge_file_count(file, KHX_MERGE_BUSY, 1);
 		return false;
@@ -288,22 +284,18 @@ static void khx_merge_settle_unmap(struct khx_merge_run *run)
 				    run->nr, false);
 }
 
-unsigned int khx_merge_settle_run(struct khx_merge_run *run,
-				  const struct khx_merge_rules *rules,
-				  struct khx_merge_progress *progress)
+void khx_merge_settle_run(struct khx_merge_run *run,
+			  const struct khx_merge_rules *rules,
+			  struct khx_merge_progress *progress)
 {
-	unsigned int i, settled = 0, merged = 0;
+	unsigned int i, merged = 0;
 
 	khx_merge_settle_unmap(run);
 	for (i = 0; i < run->nr; i++) {
 		struct folio *folio = run->folios[i];
-		bool done = false;
+		bool done = khx_merge_settle_page(run->file, run->start + i,
+						  folio, rules);
 
-		/* Each candidate that is met may have to be unmapped, too. */
-		if (!i || !time_after(jiffies, run->end)) {
-			done = khx_merge_settle_page(run, i, rules);
-			settled = i + 1;
-		}
 		folio_unlock(folio);
 		if (done)
 			run->folios[merged++] = folio;
@@ -314,5 +306,4 @@ unsigned int khx_merge_settle_run(struct khx_merge_run *run,
 	khx_release_folios(run->folios, merged);
 	progress->merges += merged;
 	run->nr = 0;
-	return settled;
 }

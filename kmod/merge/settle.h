@@ -15,13 +15,9 @@ struct khx_merge_rules;
  */
 #define KHX_MERGE_RUN_MAX	64
 
-/*
- * Neighbours of one file, all private and locked, to be unmapped together. @end is
- * when the scanner's batch is over, in jiffies.
- */
+/* Neighbours of one file, all private and locked, to be unmapped together. */
 struct khx_merge_run {
 	struct khx_merge_file *file;
-	unsigned long end;
 	pgoff_t start;
 	unsigned int nr;
 	struct folio *folios[KHX_MERGE_RUN_MAX];
@@ -39,12 +35,9 @@ u64 khx_merge_settle_seed(struct khx_merge_file *file, struct folio *folio,
  */
 bool khx_merge_settle_look(struct khx_merge_file *file, pgoff_t index,
 			   struct folio *folio);
-/*
- * Merges what can be merged of the run, makes candidates of the rest, empties it.
- * Returns how many of its pages it has got to before its time was over.
- */
-unsigned int khx_merge_settle_run(struct khx_merge_run *run,
-				  const struct khx_merge_rules *rules,
-				  struct khx_merge_progress *progress);
+/* Merges what can be merged of the run, makes candidates of the rest, empties it. */
+void khx_merge_settle_run(struct khx_merge_run *run,
+			  const struct khx_merge_rules *rules,
+			  struct khx_merge_progress *progress);
 
 #endif /* KHX_MERGE_SETTLE_H */
