@@ -53,7 +53,8 @@ static const int allowed_calls[] = {
 	SCMP_SYS(futex), SCMP_SYS(set_robust_list), SCMP_SYS(rseq),
 	SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask),
 	SCMP_SYS(restart_syscall), SCMP_SYS(clock_nanosleep),
-	SCMP_SYS(nanosleep), SCMP_SYS(clock_gettime), SCMP_SYS(gettid), SCMP_SYS(getpid),
+	SCMP_SYS(nanosleep), SCMP_SYS(clock_gettime),
+	SCMP_SYS(gettid), SCMP_SYS(getpid),
 	SCMP_SYS(tgkill), SCMP_SYS(exit), SCMP_SYS(exit_group),
 };
 
