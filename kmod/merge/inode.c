@@ -44,8 +44,9 @@ void khx_merge_inode_free(struct inode *inode)
 
 /*
  * Nothing maps the file any more, but the scanner may be at it until it is off
- * its list. Pages first: the scanner adds none, so that afterwards neither the
- * index nor the candidates' table say anything of this file.
+ * its list. Pages first: neither the scanner nor unmerging makes a page where there
+ * is none, so that afterwards neither the index nor the candidates' table say
+ * anything of this file.
  */
 void khx_merge_inode_evict(struct inode *inode)
 {

@@ -35,8 +35,8 @@
  * **Order.** scan lock, then page lock, then i_mmap_rwsem (read, inside
  * unmap_mapping_pages()), then page table lock. A page made private is locked
  * before the page it replaces, but nobody else can know it yet. The scanner
- * takes page locks by trylock only; unmerging waits for them, with the scan lock
- * held. The domain's spinlock and the xarray's are innermost.
+ * takes page locks by trylock only; unmerging waits for those of small pages, with
+ * the scan lock held. The domain's spinlock and the xarray's are innermost.
  *
  * **Private from merged or zero.** The new page is locked before it replaces
  * the old in the entry, and unlocked after the last mapping of the old one at
@@ -213,6 +213,30 @@ struct folio *khx_merge_page_writable(struct khx_merge_file *file, pgoff_t index
 		if (ret != -EAGAIN)
 			return ERR_PTR(ret);
 	}
+}
+
+/*
+ * From merged, and from nothing else: a file that goes may have dropped the page
+ * since it was seen, and does not look again.
+ */
+int khx_merge_page_unmerge(struct khx_merge_file *file, pgoff_t index)
+{
+	struct folio *folio;
+	int ret;
+
+	folio = khx_merge_alloc_small(file, NULL, 0,
+				      khx_merge_page_node(file, index), false);
+	if (!folio)
+		return -ENOMEM;
+	folio_get(folio);	/* ours, beside the entry's */
+	ret = khx_merge_page_install(file, index, KHX_MERGE_PAGE_MERGED, folio);
+	/* It was not a guest that broke it: no reason to wait before merging. */
+	if (!ret)
+		khx_merge_history_forget(file, index, index + 1);
+	khx_merge_index_unlock(folio);
+	if (ret)
+		folio_put(folio);
+	return ret == -EAGAIN ? 0 : ret;
 }
 
 /* A hole that is read: its entry becomes a zero page. NULL if it is none now. */

@@ -21,6 +21,12 @@ struct folio *khx_merge_page_writable(struct khx_merge_file *file, pgoff_t index
 				      struct vm_area_struct *vma,
 				      unsigned long addr);
 
+/*
+ * Unmerging, scan lock held: what is merged gets a frame of its own, what is merged
+ * no more is left alone. 0, -ENOMEM or -EHWPOISON.
+ */
+int khx_merge_page_unmerge(struct khx_merge_file *file, pgoff_t index);
+
 /* Page locked and private: it is about to be written. */
 void khx_merge_page_touch(struct khx_merge_file *file, pgoff_t index,
 			  struct folio *folio);

@@ -5,7 +5,6 @@
 #include <linux/sched/signal.h>
 
 #include "file.h"
-#include "history.h"
 #include "index.h"
 #include "page.h"
 #include "scan.h"
@@ -53,21 +52,14 @@ static void khx_merge_unmerge_forget(struct khx_merge_file *file, pgoff_t index)
 
 static int khx_merge_unmerge_page(struct khx_merge_file *file, pgoff_t index)
 {
-	struct folio *folio;
+	int ret;
 
 	if (khx_merge_index_peek(&file->pages, index) != KHX_MERGE_PAGE_MERGED) {
 		khx_merge_unmerge_forget(file, index);
 		return 0;
 	}
-	folio = khx_merge_page_writable(file, index, NULL, 0);
-	if (folio == ERR_PTR(-EHWPOISON))	/* nothing left to save */
-		return 0;
-	if (IS_ERR(folio))
-		return PTR_ERR(folio);
-	/* It was not a guest that broke it: no reason to wait before merging. */
-	khx_merge_history_forget(file, index, index + 1);
-	khx_merge_index_unlock(folio);
-	return 0;
+	ret = khx_merge_page_unmerge(file, index);
+	return ret == -EHWPOISON ? 0 : ret;	/* nothing left to save */
 }
 
 /* A file, or as much of it as the batch has left. Returns whether that is over. */
