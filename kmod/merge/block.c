@@ -145,27 +145,34 @@ static void khx_merge_block_count(struct khx_merge_file *file, long blocks)
 			     blocks * (long)KHX_MERGE_BLOCK_PAGES);
 }
 
-/* A page for the whole block, with the room it takes, or NULL. */
+/* A page for the whole block, locked, or NULL. */
 static struct folio *khx_merge_block_alloc(struct khx_merge_file *file,
 					   pgoff_t index,
 					   struct vm_area_struct *vma,
 					   unsigned long addr)
 {
 	pgoff_t size = DIV_ROUND_UP(i_size_read(&file->inode), PAGE_SIZE);
-	struct folio *folio;
 
 	/* What lies beyond the end must not be mapped with the rest. */
 	if (khx_merge_block_first(index) + KHX_MERGE_BLOCK_PAGES > size)
 		return NULL;
-	folio = khx_merge_alloc_huge(file, vma, addr);
-	if (!folio)
-		return NULL;
-	folio_unlock(folio);
+	return khx_merge_alloc_huge(file, vma, addr);
+}
+
+/* The new page, locked, is at its place: it takes its room, or the block is small. */
+static void khx_merge_block_settle(struct khx_merge_file *file, pgoff_t index,
+				   struct folio *folio)
+{
+	folio_get(folio);	/* ours, beside the entry's */
 	if (khx_merge_super_charge(khx_merge_file_super(file),
-				   KHX_MERGE_BLOCK_PAGES))
-		return folio;
-	folio_put(folio);
-	return NULL;
+				   KHX_MERGE_BLOCK_PAGES)) {
+		khx_merge_block_count(file, 1);
+	} else {
+		xa_store(&file->blocks, khx_merge_block_of(index),
+			 KHX_MERGE_BLOCK_SMALL, GFP_NOWAIT);
+		folio_put(folio);	/* the entry's */
+	}
+	khx_merge_index_unlock(folio);
 }
 
 /* An empty block becomes huge or small, by us or by somebody else. */
@@ -175,18 +182,15 @@ static int khx_merge_block_make(struct khx_merge_file *file, pgoff_t index,
 	struct folio *folio = khx_merge_block_alloc(file, index, vma, addr);
 	void *old;
 
-	/* Counted before anyone can find it, and drop it. */
-	if (folio)
-		khx_merge_block_count(file, 1);
 	old = xa_cmpxchg(&file->blocks, khx_merge_block_of(index), NULL,
 			 folio ? (void *)folio : KHX_MERGE_BLOCK_SMALL,
 			 GFP_KERNEL);
-	if (old && folio) {
-		khx_merge_block_count(file, -1);
-		khx_merge_super_uncharge(khx_merge_file_super(file),
-					 KHX_MERGE_BLOCK_PAGES);
-		folio_put(folio);
-	}
+	if (!folio)
+		return xa_err(old);
+	if (old)
+		khx_merge_index_unlock(folio);
+	else	/* locked still: of all who fault here only one takes room */
+		khx_merge_block_settle(file, index, folio);
 	return xa_err(old);
 }
 
@@ -219,19 +223,20 @@ struct folio *khx_merge_block_lock(struct khx_merge_file *file, pgoff_t index,
 	}
 }
 
-/* The entry becomes @entry, or empty for NULL; nobody maps the page any more. */
+/* Small from here on, or empty without @copies; nobody maps the page any more. */
 static void khx_merge_block_leave(struct khx_merge_file *file, pgoff_t index,
-				  struct folio *folio, void *entry)
+				  struct folio *folio, unsigned int copies)
 {
 	unsigned long block = khx_merge_block_of(index);
 
-	if (entry)	/* there is one: needs no memory */
-		xa_store(&file->blocks, block, entry, GFP_NOWAIT);
+	/* The copies keep their part of it: no room is ever taken twice. */
+	khx_merge_super_uncharge(khx_merge_file_super(file),
+				 KHX_MERGE_BLOCK_PAGES - copies);
+	khx_merge_block_count(file, -1);
+	if (copies)	/* there is an entry: needs no memory */
+		xa_store(&file->blocks, block, KHX_MERGE_BLOCK_SMALL, GFP_NOWAIT);
 	else
 		xa_erase(&file->blocks, block);
-	khx_merge_block_count(file, -1);
-	khx_merge_super_uncharge(khx_merge_file_super(file),
-				 KHX_MERGE_BLOCK_PAGES);
 	folio_put(folio);	/* the entry's */
 }
 
@@ -261,7 +266,6 @@ static bool khx_merge_block_isolate(struct khx_merge_file *file, pgoff_t index,
 static int khx_merge_block_copy_page(struct khx_merge_file *file, pgoff_t index,
 				     struct page *from, gfp_t gfp)
 {
-	struct super_block *sb = file->inode.i_sb;
 	struct khx_merge_payer payer;
 	struct folio *folio;
 	int ret;
@@ -269,8 +273,6 @@ static int khx_merge_block_copy_page(struct khx_merge_file *file, pgoff_t index,
 	folio = khx_merge_alloc_copy(file, from, gfp);
 	if (!folio)
 		return -ENOMEM;
-	/* The room is there: the 2 MiB page gives up more of it. */
-	khx_merge_super_take(sb->s_fs_info);
 	khx_merge_file_count(file, KHX_MERGE_PRIVATE, 1);
 	khx_merge_payer_enter(&payer, file, NULL);
 	ret = khx_merge_index_fill(file, index, folio, KHX_MERGE_PAGE_PRIVATE,
@@ -280,7 +282,6 @@ static int khx_merge_block_copy_page(struct khx_merge_file *file, pgoff_t index,
 	if (!ret)
 		return 0;
 	khx_merge_file_count(file, KHX_MERGE_PRIVATE, -1);
-	khx_merge_super_uncharge(sb->s_fs_info, 1);
 	folio_put(folio);
 	return ret;
 }
@@ -311,7 +312,9 @@ static int khx_merge_block_copy(struct khx_merge_file *file, pgoff_t first,
 
 err_drop:
 	while (i--)
-		khx_merge_page_drop(file, first + i, false);
+		copied -= khx_merge_page_remove(file, first + i);
+	/* What a hole that was being punched took has given back room of ours. */
+	khx_merge_super_take(khx_merge_file_super(file), copied);
 	return ret;
 }
 
@@ -329,8 +332,7 @@ static int khx_merge_block_split_page(struct khx_merge_file *file, pgoff_t index
 				   gfp);
 	if (ret < 0)
 		return ret;
-	khx_merge_block_leave(file, index, folio,
-			      ret ? KHX_MERGE_BLOCK_SMALL : NULL);
+	khx_merge_block_leave(file, index, folio, ret);
 	return 0;
 }
 
@@ -404,7 +406,7 @@ static void khx_merge_block_drop_part(struct khx_merge_file *file, pgoff_t start
 {
 	if (end - start == KHX_MERGE_BLOCK_PAGES) {
 		khx_merge_block_unmap(file, start);
-		khx_merge_block_leave(file, start, folio, NULL);
+		khx_merge_block_leave(file, start, folio, 0);
 	} else if (khx_merge_block_split_page(file, start, folio, GFP_KERNEL)) {
 		for (; start < end; start++)
 			khx_merge_block_clear(khx_merge_block_page(folio, start));

@@ -86,23 +86,25 @@ static void khx_merge_page_unmap(struct khx_merge_file *file, pgoff_t index)
 static int khx_merge_page_settle_new(struct khx_merge_file *file, pgoff_t index,
 				     struct folio *zero, struct folio *fresh)
 {
-	struct khx_merge_super *super = khx_merge_file_super(file);
-	int ret = 0;
+	int ret;
 
-	if (!khx_merge_super_charge(super, 1)) {
-		khx_merge_netlink_full(super);
+	/* This first: of all who fault on a hole only one is to take room. */
+	if (!zero) {
+		ret = khx_merge_index_fill(file, index, fresh,
+					   KHX_MERGE_PAGE_PRIVATE, GFP_KERNEL);
+		if (ret)
+			return ret == -EEXIST ? -EAGAIN : ret;
+	}
+	if (!khx_merge_super_charge(khx_merge_file_super(file), 1)) {
+		/* It was locked: who has seen it meanwhile looks again. */
+		if (!zero)
+			khx_merge_index_replace(file, index, NULL,
+						KHX_MERGE_PAGE_HOLE);
 		return -ENOSPC;
 	}
 	if (zero)
 		khx_merge_index_replace(file, index, fresh,
 					KHX_MERGE_PAGE_PRIVATE);
-	else
-		ret = khx_merge_index_fill(file, index, fresh,
-					   KHX_MERGE_PAGE_PRIVATE, GFP_KERNEL);
-	if (ret) {
-		khx_merge_super_uncharge(super, 1);
-		return ret == -EEXIST ? -EAGAIN : ret;
-	}
 	khx_merge_file_count(file, KHX_MERGE_PRIVATE, 1);
 	if (khx_merge_history_was_zeroed(file, index))
 		khx_merge_history_broken(file, index);
@@ -210,6 +212,8 @@ struct folio *khx_merge_page_writable(struct khx_merge_file *file, pgoff_t index
 
 		khx_merge_index_unlock(folio);
 		folio_put(folio);
+		if (ret == -ENOSPC)
+			khx_merge_netlink_full(khx_merge_file_super(file));
 		if (ret != -EAGAIN)
 			return ERR_PTR(ret);
 	}
@@ -342,21 +346,20 @@ static void khx_merge_page_drop_zero(struct khx_merge_file *file, pgoff_t index,
 	khx_merge_page_unmap(file, index);
 }
 
-void khx_merge_page_drop(struct khx_merge_file *file, pgoff_t index, bool zeros)
+/* Returns whether it took room, of which @room pages are given back. */
+static bool khx_merge_page_empty(struct khx_merge_file *file, pgoff_t index,
+				 unsigned int room)
 {
 	struct khx_merge_stable *stable = NULL;
 	enum khx_merge_state state;
 	struct folio *folio;
 
-	if (!zeros && khx_merge_index_peek(&file->pages, index) ==
-		      KHX_MERGE_PAGE_ZERO)
-		return;
 	folio = khx_merge_index_lock(file, index, &state);
 	if (!folio)
-		return;
+		return false;
 	if (state == KHX_MERGE_PAGE_ZERO) {
 		khx_merge_page_drop_zero(file, index, folio);
-		return;
+		return false;
 	}
 
 	/* Whoever finds a hole fills it, and unmaps nothing. */
@@ -369,14 +372,28 @@ void khx_merge_page_drop(struct khx_merge_file *file, pgoff_t index, bool zeros)
 		stable = folio->private;
 		khx_merge_file_count(file, KHX_MERGE_MERGED, -1);
 	}
+	/* This first: who finds the hole may need the room. */
+	khx_merge_super_uncharge(khx_merge_file_super(file), room);
 	khx_merge_index_replace(file, index, NULL, KHX_MERGE_PAGE_HOLE);
-	khx_merge_super_uncharge(khx_merge_file_super(file), 1);
 	khx_merge_index_unlock(folio);
 
 	if (stable)
 		khx_merge_stable_put(stable);
 	else
 		folio_put(folio);
+	return true;
+}
+
+void khx_merge_page_drop(struct khx_merge_file *file, pgoff_t index, bool zeros)
+{
+	if (zeros ||
+	    khx_merge_index_peek(&file->pages, index) != KHX_MERGE_PAGE_ZERO)
+		khx_merge_page_empty(file, index, 1);
+}
+
+bool khx_merge_page_remove(struct khx_merge_file *file, pgoff_t index)
+{
+	return khx_merge_page_empty(file, index, 0);
 }
 
 bool khx_merge_page_isolated(struct folio *folio)
@@ -410,8 +427,8 @@ void khx_merge_page_zero(struct khx_merge_file *file, pgoff_t index,
 {
 	khx_merge_page_unknow(file, index, folio);
 	khx_merge_history_merged(file, index, true);
+	khx_merge_super_uncharge(khx_merge_file_super(file), 1);
 	khx_merge_index_replace(file, index, NULL, KHX_MERGE_PAGE_HOLE);
 	khx_merge_file_count(file, KHX_MERGE_PRIVATE, -1);
-	khx_merge_super_uncharge(khx_merge_file_super(file), 1);
 	folio_put(folio);	/* the entry's */
 }

@@ -36,6 +36,11 @@ void khx_merge_page_touch(struct khx_merge_file *file, pgoff_t index,
  * reads the same, only with @zeros: beyond the end, where nobody can write any more.
  */
 void khx_merge_page_drop(struct khx_merge_file *file, pgoff_t index, bool zeros);
+/*
+ * The same, but for the room that it took: returns whether it took any, which is the
+ * caller's from here on.
+ */
+bool khx_merge_page_remove(struct khx_merge_file *file, pgoff_t index);
 
 /*
  * Scanner, page locked and unmapped: nobody can reach its contents until it is

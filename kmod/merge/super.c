@@ -160,9 +160,9 @@ bool khx_merge_super_charge(struct khx_merge_super *super, unsigned long n)
 	return true;
 }
 
-void khx_merge_super_take(struct khx_merge_super *super)
+void khx_merge_super_take(struct khx_merge_super *super, unsigned long n)
 {
-	atomic_long_inc(&super->used);
+	atomic_long_add(n, &super->used);
 }
 
 void khx_merge_super_uncharge(struct khx_merge_super *super, unsigned long n)

@@ -43,8 +43,8 @@ struct khx_merge_options {
  * struct khx_merge_super - one mount
  * @opt: fixed at mount, but for @opt.max_pages
  * @domain: reference held while mounted
- * @used: pages its files hold, merged or not; never above @opt.max_pages but
- *	after that was lowered
+ * @used: pages its files hold, merged or not; above @opt.max_pages only after that
+ *	was lowered, or khx_merge_super_take()
  * @full_events: how often the mount says that it is full
  * @block_mutexes: see the DOC: block of block.c
  *
@@ -61,8 +61,8 @@ struct khx_merge_super {
 
 /* Takes room for @n pages: false when the mount is full. */
 bool khx_merge_super_charge(struct khx_merge_super *super, unsigned long n);
-/* For one page, that is to be given back for another. */
-void khx_merge_super_take(struct khx_merge_super *super);
+/* The same, full or not: for what is there already. */
+void khx_merge_super_take(struct khx_merge_super *super, unsigned long n);
 void khx_merge_super_uncharge(struct khx_merge_super *super, unsigned long n);
 
 int khx_merge_super_init(void);
