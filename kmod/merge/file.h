@@ -24,8 +24,8 @@ struct mem_cgroup;
  * @owner: process that mapped the file first, for those who look
  * @born: when it came to be, in seconds since boot
  * @scan_link: in the list of files to scan, under the scan lock
- * @unmerge_epoch: last unmerging this file has been through; scan lock
- * @unmerge_next: where unmerging goes on; scan lock
+ * @unmerge_epoch: last unmerging that has come to this file; scan lock
+ * @unmerge_next: where that one goes on; scan lock
  * @stats: counters; see enum khx_merge_stat
  */
 struct khx_merge_file {

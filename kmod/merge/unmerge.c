@@ -18,6 +18,9 @@
 /* And the time: memory may be hard to find. */
 #define KHX_MERGE_UNMERGE_TIME	(HZ / 200 + 1)
 
+/* In unmerge_next: no page of the file is left. No page has this index. */
+#define KHX_MERGE_UNMERGE_DONE	ULONG_MAX
+
 struct khx_merge_unmerge {
 	unsigned long epoch;
 	unsigned int left;	/* of the batch */
@@ -66,11 +69,17 @@ static int khx_merge_unmerge_page(struct khx_merge_file *file, pgoff_t index)
 static bool khx_merge_unmerge_some(struct khx_merge_file *file, void *arg)
 {
 	struct khx_merge_unmerge *unmerge = arg;
-	unsigned long index = file->unmerge_next;
+	unsigned long index;
 	void *entry;
 
-	if (file->unmerge_epoch == unmerge->epoch ||
-	    khx_merge_file_super(file)->opt.nomerge)
+	if (khx_merge_file_super(file)->opt.nomerge)
+		return false;
+	/* Where one that failed has ended says nothing about this one. */
+	if (file->unmerge_epoch != unmerge->epoch) {
+		file->unmerge_epoch = unmerge->epoch;
+		file->unmerge_next = 0;
+	}
+	if (file->unmerge_next == KHX_MERGE_UNMERGE_DONE)
 		return false;
 	xa_for_each_start(&file->pages, index, entry, file->unmerge_next) {
 		file->unmerge_next = index;
@@ -83,8 +92,7 @@ static bool khx_merge_unmerge_some(struct khx_merge_file *file, void *arg)
 	}
 	if (khx_merge_unmerge_is_over(unmerge))
 		return true;
-	file->unmerge_next = 0;
-	file->unmerge_epoch = unmerge->epoch;
+	file->unmerge_next = KHX_MERGE_UNMERGE_DONE;
 	return false;
 }
 
