@@ -64,6 +64,9 @@ static unsigned int khx_merge_split_look(struct khx_merge_file *file,
 	unsigned int worth = 0, i;
 
 	for (i = 0; i < KHX_MERGE_BLOCK_PAGES; i++) {
+		/* It must not be read, nor can the others be split off from it. */
+		if (PageHWPoison(folio_page(folio, i)))
+			return 0;
 		worth += khx_merge_split_worth(file, first + i,
 					       folio_page(folio, i), seed);
 		cond_resched();
