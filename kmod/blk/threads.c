@@ -36,8 +36,11 @@ static bool khx_blk_threads_wake(struct khx_blk_threads *threads)
 	if (!threads->idle)
 		return true;
 	thread = &threads->threads[__ffs(threads->idle)];
+	/* A dead one stays idle, so that whoever comes next is told, too. */
+	if (!khx_worker_queue(thread->worker, &thread->work))
+		return false;
 	threads->idle &= threads->idle - 1;
-	return khx_worker_queue(thread->worker, &thread->work);
+	return true;
 }
 
 static void khx_blk_thread_work(struct khx_work *work);

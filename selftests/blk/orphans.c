@@ -18,12 +18,13 @@
 #include "disk.h"
 #include "tap.h"
 
-#define READS	24	/* more than a disk has threads */
+#define READS	20	/* more than a disk has threads */
 #define WRITES	8
 #define FLUSH	(READS + WRITES)
 #define ALL	(FLUSH + 1)
+#define READ	(2u << 20)	/* in more than one window */
 #define BLOCK	4096
-#define APART	(1u << 20)	/* beyond what is read ahead */
+#define APART	(4u << 20)	/* beyond what is read ahead */
 
 /*
  * A kernel thread that stands in for one of a process looks whether that is
@@ -57,20 +58,39 @@ static uint64_t sector_of(unsigned int i)
 	return i * (APART / 512);
 }
 
-/* Nothing of it is in the page cache in the end. */
+static uint32_t len_of(unsigned int i)
+{
+	return i < READS ? READ : i < FLUSH ? BLOCK : 0;
+}
+
+/* In the guest's memory. */
+static size_t data_of(unsigned int i)
+{
+	return DISK_DATA + (i < READS ? i * READ :
+			    READS * READ + (i - READS) * BLOCK);
+}
+
+/* Nothing of the file is in the page cache. */
+static void drop_cache(int fd)
+{
+	if (fsync(fd) || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED))
+		tap_bail("the file cannot be written");
+}
+
 static int make_file(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-	uint8_t *block = malloc(APART);
+	uint8_t *block = malloc(READ);
 	unsigned int i;
 
 	for (i = 0; i < ALL; i++) {
-		disk_fill(block, APART, sector_of(i), 1);
-		if (pwrite(fd, block, APART, i * APART) != APART)
+		disk_fill(block, len_of(i), sector_of(i), 1);
+		if (pwrite(fd, block, len_of(i), i * APART) != len_of(i))
 			tap_bail("%s", path);
 	}
-	if (fsync(fd) || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED))
+	if (ftruncate(fd, ALL * APART))
 		tap_bail("%s", path);
+	drop_cache(fd);
 	free(block);
 	return fd;
 }
@@ -84,11 +104,11 @@ static void submit(unsigned int i)
 		.type = i < READS ? VIRTIO_BLK_T_IN :
 			i < FLUSH ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_FLUSH,
 		.sector = i < FLUSH ? sector_of(i) : 0,
-		.data = disk->memory + DISK_DATA + i * BLOCK,
-		.len = i < FLUSH ? BLOCK : 0,
+		.data = disk->memory + data_of(i),
+		.len = len_of(i),
 	};
 	if (i >= READS)
-		disk_fill(req->data, BLOCK, req->sector, 2);
+		disk_fill(req->data, req->len, req->sector, 2);
 	if (disk_submit(disk, 0, req))
 		exit(1);
 	disk_kick(disk, 0);
@@ -161,8 +181,7 @@ static bool reads_are_right(void)
 	unsigned int i;
 
 	for (i = 0; i < READS; i++)
-		if (!disk_check(memory + DISK_DATA + i * BLOCK, BLOCK,
-				sector_of(i), 1))
+		if (!disk_check(memory + data_of(i), READ, sector_of(i), 1))
 			return false;
 	return true;
 }
@@ -204,25 +223,38 @@ static pid_t start_owner(const char *path, int sockets[2])
 	return pid;
 }
 
-int main(int argc, char **argv)
+static void hold_storage(char **argv)
 {
-	int sockets[2], fd, ret;
-	unsigned int i;
-	pid_t pid;
-
-	if (argc != 4)
-		tap_bail("usage: orphans FILE SUSPEND RESUME");
-	tap_plan(8);
-	owner = mmap(NULL, sizeof(*owner), PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (owner == MAP_FAILED)
-		tap_bail("no memory");
-	fd = make_file(argv[1]);
-	pid = start_owner(argv[1], sockets);
-	map_memory(pid);
-	atexit(let_go);
 	run(argv[2]);
 	resume = argv[3];
+}
+
+static void release_storage(void)
+{
+	const char *command = resume;
+
+	resume = NULL;
+	run(command);
+}
+
+static bool has_ended(pid_t pid)
+{
+	unsigned int i;
+	pid_t ret;
+
+	for (i = 0; !(ret = waitpid(pid, NULL, WNOHANG)) && i < 300; i++)
+		usleep(100000);
+	return ret == pid;
+}
+
+static void test_storage(char **argv, int fd)
+{
+	int sockets[2];
+	pid_t pid;
+
+	pid = start_owner(argv[1], sockets);
+	map_memory(pid);
+	hold_storage(argv);
 
 	tell(sockets[0]);
 	sleep(1);
@@ -237,13 +269,27 @@ int main(int argc, char **argv)
 	tap_is(waitpid(pid, NULL, WNOHANG), 0,
 	       "so does their owner's end, and");
 	tap_is(count(0, ALL, VIRTIO_BLK_S_IOERR), 0, "none of them fails");
-	resume = NULL;
-	run(argv[3]);
-	for (i = 0; !(ret = waitpid(pid, NULL, WNOHANG)) && i < 300; i++)
-		usleep(100000);
-	tap_is(ret, pid, "until the storage answers");
+	release_storage();
+	tap_ok(has_ended(pid), "until the storage answers");
 	tap_is(count(0, ALL, VIRTIO_BLK_S_OK), ALL, "all are well then");
 	tap_ok(reads_are_right(), "what was read is right");
 	tap_ok(writes_are_right(fd), "what was written is there");
+	close(sockets[0]);
+}
+
+int main(int argc, char **argv)
+{
+	int fd;
+
+	if (argc != 4)
+		tap_bail("usage: orphans FILE SUSPEND RESUME");
+	tap_plan(8);
+	owner = mmap(NULL, sizeof(*owner), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (owner == MAP_FAILED)
+		tap_bail("no memory");
+	fd = make_file(argv[1]);
+	atexit(let_go);
+	test_storage(argv, fd);
 	return tap_exit();
 }

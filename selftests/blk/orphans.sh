@@ -11,7 +11,7 @@ dm() {
 	echo "dmsetup --noudevsync $* khx-held"
 }
 
-blk_null_blk nullb-khx size=64 || tap_bail "no null_blk"
+blk_null_blk nullb-khx size=192 irqmode=2 completion_nsec=5000000 || tap_bail "no null_blk"
 sectors=$(blockdev --getsz "$blk_path")
 blk_dm khx-held <<< "0 $sectors linear $blk_path 0" &&
 	mkfs.ext4 -q -E nodiscard "$blk_path" && mkdir "$blk_dir/fs" &&
