@@ -75,7 +75,7 @@ struct khx_blk_limits {
  * @ops: their kind
  * @file: what it was made from, with a reference
  * @threads: do what may block
- * @wq: does that if they are dying
+ * @wq: does that if they are dying, and the worker's part if it has died
  * @blkcg: I/O cgroup of the owner, with a reference, or NULL
  * @memcg: memory cgroup of the owner, with a reference, or NULL
  * @limits: of the file

@@ -131,7 +131,6 @@ u64 khx_blk_config_sectors(struct khx_blk *blk);
 
 /* queue.c */
 void khx_blk_queue_init(struct khx_blk_queue *queue, struct khx_blk *blk);
-void khx_blk_queue_destroy(struct khx_blk_queue *queue);
 void khx_blk_queue_handle(struct khx_virtqueue *vq);
 int khx_blk_queue_start(struct khx_blk_queue *queue);
 void khx_blk_queue_stop(struct khx_blk_queue *queue);

@@ -177,10 +177,7 @@ khx_blk_op_stats(const struct khx_virtqueue *vq)
 static void khx_blk_free(struct khx_device *dev)
 {
 	struct khx_blk *blk = khx_blk_of(dev);
-	unsigned int i;
 
-	for (i = 0; i < KHX_BLK_QUEUES; i++)
-		khx_blk_queue_destroy(&blk->queues[i]);
 	kvfree(blk->queues);
 	kvfree(blk);
 }

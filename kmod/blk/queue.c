@@ -28,10 +28,12 @@
  * 3. Take the virtqueue's mutex again: what the worker counted down is
  *    published by now. Free the pool.
  *
- * The last that a completion touches is the queue, under RCU: who frees the
- * queue has passed a grace period before (khx_device_disown()). If the worker
- * died with its process, as newer kernels have it, a kernel worker takes its
- * place in step 2, in the owner's mm, which the device still holds.
+ * The last that a completion touches are the queue and the backend, under RCU:
+ * who frees them has passed a grace period before. If the worker died with its
+ * process, as newer kernels have it, the backend's workqueue takes its place in
+ * step 2, in the owner's mm, which the device still holds. No workqueue of the
+ * system: the owner's memory can keep it as long as he likes. It is empty
+ * before the backend goes, and so before the queue does.
  *
  * Locks: the device's mutex, the virtqueue's. A completion takes none.
  */
@@ -211,12 +213,13 @@ void khx_blk_request_done(struct khx_blk_request *req, int error)
 	struct khx_blk_queue *queue = req->queue;
 
 	req->error = error;
+	/* From here on others may finish it, and wait only for this section. */
 	rcu_read_lock();
 	/* A full barrier: see the end of khx_blk_queue_handle(). */
 	if (llist_add(&req->done, &queue->done) &&
 	    !READ_ONCE(queue->polling) &&
 	    !khx_virtqueue_queue_work(&queue->vq, &queue->done_work))
-		queue_work(system_unbound_wq, &queue->orphan_work);
+		queue_work(queue->blk->backend->wq, &queue->orphan_work);
 	rcu_read_unlock();
 }
 
@@ -418,10 +421,4 @@ void khx_blk_queue_init(struct khx_blk_queue *queue, struct khx_blk *blk)
 	khx_work_init(&queue->done_work, khx_blk_queue_done_work);
 	INIT_WORK(&queue->orphan_work, khx_blk_queue_orphan_work);
 	init_waitqueue_head(&queue->drained);
-}
-
-/* Before the device is freed: nobody is queued, but one may still return. */
-void khx_blk_queue_destroy(struct khx_blk_queue *queue)
-{
-	flush_work(&queue->orphan_work);
 }

@@ -6,13 +6,18 @@
  * is done all the same.
  */
 #include <fcntl.h>
+#include <glob.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "disk.h"
@@ -36,6 +41,7 @@
 static struct owner {
 	struct disk disk;
 	struct disk_request requests[ALL];
+	int uffd;
 } *owner;
 
 static uint8_t *memory;		/* his guest's */
@@ -146,6 +152,30 @@ static void own(const char *path, int socket)
 	pause();
 }
 
+/* Whoever writes the status of this one waits for who has our userfaultfd. */
+static void own_status(const char *path, int socket)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range.len = BLOCK,
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	void *page;
+
+	disk_open(&owner->disk, path, &(struct disk_options){});
+	submit(0);
+	sleep(1);
+	owner->uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	page = (void *)((uintptr_t)owner->requests[0].status & -BLOCK);
+	reg.range.start = (uintptr_t)page;
+	if (ioctl(owner->uffd, UFFDIO_API, &api) ||
+	    ioctl(owner->uffd, UFFDIO_REGISTER, &reg) ||
+	    madvise(page, BLOCK, MADV_REMOVE))
+		exit(1);
+	tell(socket);
+	pause();
+}
+
 /* 0xff: not yet, or not even submitted. */
 static uint8_t status_of(unsigned int i)
 {
@@ -207,7 +237,8 @@ static bool is_done(unsigned int i)
 	return status_of(i) == VIRTIO_BLK_S_OK;
 }
 
-static pid_t start_owner(const char *path, int sockets[2])
+static pid_t start_owner(void (*own)(const char *path, int socket),
+			 const char *path, int sockets[2])
 {
 	pid_t pid;
 	char byte;
@@ -252,7 +283,7 @@ static void test_storage(char **argv, int fd)
 	int sockets[2];
 	pid_t pid;
 
-	pid = start_owner(argv[1], sockets);
+	pid = start_owner(own, argv[1], sockets);
 	map_memory(pid);
 	hold_storage(argv);
 
@@ -277,13 +308,67 @@ static void test_storage(char **argv, int fd)
 	close(sockets[0]);
 }
 
+static bool says(const char *process, const char *file, const char *word)
+{
+	char path[64], text[4096];
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", process, file);
+	fd = open(path, O_RDONLY);
+	len = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[len > 0 ? len : 0] = 0;
+	return strstr(text, word);
+}
+
+/* Kernel workers in our code, that work for a workqueue which is not ours. */
+static unsigned int count_borrowed(void)
+{
+	unsigned int n = 0;
+	glob_t glob_of;
+	size_t i;
+
+	if (glob("/proc/[0-9]*", GLOB_NOSORT, NULL, &glob_of))
+		tap_bail("no /proc");
+	for (i = 0; i < glob_of.gl_pathc; i++)
+		n += says(glob_of.gl_pathv[i], "comm", "kworker/") &&
+		     !says(glob_of.gl_pathv[i], "comm", "khx") &&
+		     says(glob_of.gl_pathv[i], "stack", "khx_blk_");
+	globfree(&glob_of);
+	return n;
+}
+
+/* The storage answers, but not the memory for the status. */
+static void test_memory(char **argv, int fd)
+{
+	struct pollfd pollfd = { .events = POLLIN };
+	int sockets[2], pidfd;
+	pid_t pid;
+
+	drop_cache(fd);
+	hold_storage(argv);
+	pid = start_owner(own_status, argv[1], sockets);
+	pidfd = syscall(SYS_pidfd_open, pid, 0);
+	pollfd.fd = syscall(SYS_pidfd_getfd, pidfd, owner->uffd, 0);
+	kill(pid, SIGKILL);
+	sleep(KILLED_SECONDS);
+	release_storage();
+	tap_ok(poll(&pollfd, 1, 10000) == 1 && pollfd.revents == POLLIN,
+	       "who tells him waits for his memory");
+	tap_is(count_borrowed(), 0, "and keeps nothing that others need");
+	close(pollfd.fd);
+	tap_ok(has_ended(pid), "it ends with that");
+	close(pidfd);
+}
+
 int main(int argc, char **argv)
 {
 	int fd;
 
 	if (argc != 4)
 		tap_bail("usage: orphans FILE SUSPEND RESUME");
-	tap_plan(8);
+	tap_plan(8 + 3);
 	owner = mmap(NULL, sizeof(*owner), PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (owner == MAP_FAILED)
@@ -291,5 +376,6 @@ int main(int argc, char **argv)
 	fd = make_file(argv[1]);
 	atexit(let_go);
 	test_storage(argv, fd);
+	test_memory(argv, fd);
 	return tap_exit();
 }
