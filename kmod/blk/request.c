@@ -91,19 +91,26 @@ static void khx_blk_request_keep_chain(struct khx_blk_request *req)
 	req->chain.gpa = gpa;
 }
 
+/* Can the backend take the data that is left from where it is? */
+static bool khx_blk_request_is_aligned(const struct khx_blk_request *req)
+{
+	const struct khx_blk_limits *limits = &req->queue->blk->backend->limits;
+
+	return !limits->memory_mask ||
+	       khx_blk_window_is_aligned(req, limits->memory_mask,
+					 limits->block);
+}
+
 /* Get what a request needs to be in flight; -EAGAIN: later. */
 static int khx_blk_request_prepare(struct khx_blk_request *req)
 {
-	const struct khx_blk_limits *limits = &req->queue->blk->backend->limits;
 	unsigned int segments = req->chain.nr_out + req->chain.nr_in;
 	struct khx_blk_pool *pool = req->queue->pool;
 	bool large = segments > KHX_BLK_INLINE_SEGMENTS;
 
 	if (segments > KHX_BLK_SEGMENTS)
 		return -E2BIG;
-	if (req->left && limits->memory_mask &&
-	    !khx_blk_window_is_aligned(req, limits->memory_mask,
-				       limits->block)) {
+	if (req->left && !khx_blk_request_is_aligned(req)) {
 		if (!khx_blk_pool_get_bounce(pool, req))
 			return -EAGAIN;
 		req->queue->stats.bounced++;
@@ -310,13 +317,17 @@ int khx_blk_request_start(struct khx_blk_queue *queue,
 	return 0;
 }
 
-/* The next window, unless the disk has become smaller since the last. */
+/*
+ * The next window, unless since the last the disk has become smaller, or the
+ * owner has put the data where the backend cannot take it from.
+ */
 static int khx_blk_request_next(struct khx_blk_request *req)
 {
 	u64 end = (req->pos + req->len + req->left) >> SECTOR_SHIFT;
 	int ret;
 
-	if (end > khx_blk_config_sectors(req->queue->blk))
+	if (end > khx_blk_config_sectors(req->queue->blk) ||
+	    (!req->bounced && !khx_blk_request_is_aligned(req)))
 		return -EIO;
 	ret = khx_blk_window_fill(req);
 	return ret ?: khx_blk_request_submit(req);

@@ -91,6 +91,25 @@ void disk_remap(struct disk *disk)
 		tap_bail("mmap: %s", strerror(errno));
 }
 
+void disk_shift_data(struct disk *disk, unsigned int bytes)
+{
+	struct {
+		struct vhost_memory head;
+		struct vhost_memory_region regions[2];
+	} table = {
+		.head.nregions = 2,
+		.regions = {
+			[0] = { DISK_GPA, DISK_DATA, (uintptr_t)disk->memory },
+			[1] = { DISK_GPA + DISK_DATA,
+				DISK_MEMORY - DISK_DATA - bytes,
+				(uintptr_t)disk->memory + DISK_DATA + bytes },
+		},
+	};
+
+	must(ioctl(disk->fd, VHOST_SET_MEM_TABLE, &table),
+	     "VHOST_SET_MEM_TABLE");
+}
+
 void disk_lose_memory(struct disk *disk)
 {
 	struct {

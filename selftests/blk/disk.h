@@ -75,6 +75,8 @@ static inline uint64_t disk_gpa(const struct disk *disk, const void *p)
 
 /* Put all memory but that of the rings elsewhere, while they run. */
 void disk_remap(struct disk *disk);
+/* Put the data elsewhere, by @bytes, also while they run. */
+void disk_shift_data(struct disk *disk, unsigned int bytes);
 /* Leave the guest nothing but the rings, while they run. */
 void disk_lose_memory(struct disk *disk);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "disk.h"
@@ -170,6 +171,38 @@ static void test_memory(const char *path)
 }
 
 /*
+ * The same, but the data of a long request is then where a block device cannot
+ * take it from. Sooner or later that is not before it has begun.
+ */
+static void test_shifted_memory(const char *path)
+{
+	struct disk_request req = {
+		.type = VIRTIO_BLK_T_IN, .len = 47 << 20, .cut = 1 << 20,
+	};
+	unsigned int round, rounds, failed = 0;
+	struct disk disk;
+	struct stat st;
+
+	disk_open(&disk, path, &options);
+	req.data = disk.memory + DISK_DATA;
+	rounds = !stat(path, &st) && S_ISBLK(st.st_mode) ? 20 : 1;
+	for (round = 0; round < rounds && !failed; round++) {
+		disk_shift_data(&disk, 0);
+		if (disk_submit(&disk, 0, &req))
+			tap_bail("no room in the ring");
+		disk_kick(&disk, 0);
+		usleep(round * 500);
+		disk_shift_data(&disk, 4);
+		while (!req.done && disk_reap(&disk, 0, 20000))
+			;
+		failed += *req.status == VIRTIO_BLK_S_IOERR;
+	}
+	tap_is(failed, rounds > 1,
+	       "a request to a block device fails when a table misaligns it");
+	disk_close(&disk);
+}
+
+/*
  * Memory goes away under a request that has still to be copied there. What
  * the owner has at low addresses is not the guest's, and stays as it is.
  */
@@ -207,11 +240,12 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		tap_bail("usage: drain PATH [packed]");
 	options.packed = argc > 2;
-	tap_plan(8);
+	tap_plan(9);
 	test_stop(argv[1]);
 	test_close(argv[1]);
 	test_kill(argv[1]);
 	test_memory(argv[1]);
+	test_shifted_memory(argv[1]);
 	test_lost_memory(argv[1]);
 	return tap_exit();
 }
