@@ -243,7 +243,9 @@ static void khx_pool_reap(struct khx_device *dev)
 {
 	if (!dev->retired)
 		return;
-	flush_work(&dev->retired->retire);
+	/* Not begun: other owners may keep all that the reaper has busy. */
+	if (cancel_work_sync(&dev->retired->retire))
+		khx_pool_release(dev->retired);
 	kfree(dev->retired);
 	dev->retired = NULL;
 }

@@ -29,6 +29,9 @@
 #define PAGE		4096
 #define FEATURES	VDEV_F(VIRTIO_F_VERSION_1)
 
+/* How many devices may end in the background at a time. */
+#define REAPER		"/sys/devices/virtual/workqueue/khx_reaper/max_active"
+
 /* Longer than the kernel waits, on a slow machine, and not for ever. */
 #define SOON		20
 
@@ -131,6 +134,11 @@ static void open_held(struct held *held)
 static bool share_workers(struct held *held)
 {
 	return !set_mode(held, KHX_MODE_SHARED);
+}
+
+static bool replace_workers(struct held *held)
+{
+	return !set_mode(held, KHX_MODE_QUEUE);
 }
 
 static bool do_nothing(struct held *held)
@@ -266,11 +274,27 @@ static void test_busy(struct held *held)
 	tap_is(set_mode(held, KHX_MODE_DEVICE), 0, "and so does the other");
 }
 
-/* Another process has the last file, and only wants to end. */
+/* Returns how many it was. */
+static int set_reaper(int now)
+{
+	FILE *file = fopen(REAPER, "r+");
+	int before;
+
+	if (!file || fscanf(file, "%d", &before) != 1 ||
+	    fseek(file, 0, SEEK_SET) || fprintf(file, "%d", now) < 0 ||
+	    fclose(file))
+		tap_bail("%s: %s", REAPER, strerror(errno));
+	return before;
+}
+
+/*
+ * Another process has the last file, and only wants to end. The device does not
+ * before its owner lets go, and there is no room for more of that kind.
+ */
 static void test_stranger(void)
 {
+	int pipes[2], room = set_reaper(1);
 	static struct held held;
-	int pipes[2];
 	pid_t pid;
 	char byte;
 
@@ -287,7 +311,10 @@ static void test_stranger(void)
 	close(pipes[1]);
 	tap_ok(has_ended(pid), "who closes the device last does not wait");
 	kill(pid, SIGKILL);
+	pid = start_owner(replace_workers, false);
+	tap_ok(is_gone(pid), "nor does an owner whose workers were replaced then");
 	zero_page(&held);
+	set_reaper(room);
 }
 
 int main(void)
@@ -296,7 +323,7 @@ int main(void)
 
 	net_require();
 	open_held(&held);
-	tap_plan(13 + 4 + 2);
+	tap_plan(13 + 4 + 3);
 
 	tap_ok(hold_up(&held), "the only worker is held up");
 	tap_is(vdev_stat(&held.net.dev, "tx", "drops"), 0,
