@@ -90,9 +90,10 @@ static bool khx_merge_scan_collect(struct khx_merge_run *run,
 }
 
 /*
- * A batch ends after this long, however little it has done: files wait for the scan
+ * A batch ends after this long, with the run that it is at: files wait for the scan
  * lock to come and go, and how often one is mapped, each unmapping to walk through
- * all of it, is for its owner to say.
+ * all of it, is for its owner to say. A run is unmapped by one walk, and settle.c
+ * says how many more it takes.
  */
 #define KHX_MERGE_SCAN_TIME	(HZ / 200 + 1)
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What becomes of a page the scanner looks at; steps as in the DOC: of scan.c. */
+#include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 
@@ -21,6 +22,15 @@ enum khx_merge_outcome {
 	KHX_MERGE_LATER,	/* could not try: look again next pass */
 	KHX_MERGE_OTHER,	/* same key, other contents */
 };
+
+/*
+ * How long a run may take candidates out of page tables, one by one, for everyone
+ * waits for the scanner, and how often a file is mapped is for its owner to say. All
+ * of a run takes less where that is not very often; and only this is counted, as a
+ * busy machine is no reason to leave a run half settled.
+ */
+#define KHX_MERGE_SETTLE_WALK_NS	(20 * NSEC_PER_MSEC)
+static u64 khx_merge_settle_walked;	/* ns; scan lock */
 
 /* Pages of different nodes get different keys where they must not merge. */
 u64 khx_merge_settle_seed(struct khx_merge_file *file, struct folio *folio,
@@ -117,6 +127,14 @@ khx_merge_settle_stable(struct khx_merge_file *file, pgoff_t index,
 	return KHX_MERGE_DONE;
 }
 
+static void khx_merge_settle_walk(struct khx_merge_file *file, pgoff_t index)
+{
+	u64 start = ktime_get_ns();
+
+	unmap_mapping_pages(file->inode.i_mapping, index, 1, false);
+	khx_merge_settle_walked += ktime_get_ns() - start;
+}
+
 /*
  * Can the candidate @other, locked, be merged now? What was written is none any
  * more; what someone holds goes back to the end of the queue. Both give up their
@@ -127,8 +145,7 @@ static bool khx_merge_settle_available(struct khx_merge_file *file,
 {
 	if (test_bit(KHX_MERGE_FOLIO_CLEAN, &other->index)) {
 		if (folio_mapped(other))
-			unmap_mapping_pages(file->inode.i_mapping, index, 1,
-					    false);
+			khx_merge_settle_walk(file, index);
 		if (khx_merge_page_isolated(other))
 			return true;
 		khx_merge_file_count(file, KHX_MERGE_BUSY, 1);
@@ -157,6 +174,10 @@ khx_merge_settle_with(struct khx_merge_file *file, pgoff_t index,
 
 	if (!test_bit(KHX_MERGE_FOLIO_CANDIDATE, &other->index) ||
 	    (u64)other->private != key)
+		return KHX_MERGE_LATER;
+	/* The page that asks stays unmapped: next time it only needs this. */
+	if (folio_mapped(other) &&
+	    khx_merge_settle_walked > KHX_MERGE_SETTLE_WALK_NS)
 		return KHX_MERGE_LATER;
 	if (!khx_merge_settle_available(other_file, other_index, other))
 		return KHX_MERGE_ALONE;
@@ -290,6 +311,7 @@ void khx_merge_settle_run(struct khx_merge_run *run,
 {
 	unsigned int i, merged = 0;
 
+	khx_merge_settle_walked = 0;
 	khx_merge_settle_unmap(run);
 	for (i = 0; i < run->nr; i++) {
 		struct folio *folio = run->folios[i];

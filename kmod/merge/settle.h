@@ -11,7 +11,8 @@ struct khx_merge_rules;
 /*
  * Pages that are unmapped by one call: enough that the flush of remote TLBs,
  * and the kick of the guest's CPUs, weigh little for each page; few enough that
- * a fault does not wait long for the last one.
+ * a fault does not wait long for the last one. (Candidates that they equal are
+ * unmapped one by one, but for some ms only.)
  */
 #define KHX_MERGE_RUN_MAX	64
 
