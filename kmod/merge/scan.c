@@ -51,29 +51,30 @@ static DEFINE_MUTEX(khx_merge_scan_lock);
 static LIST_HEAD(khx_merge_scan_files);
 static unsigned int khx_merge_scan_nr_changes;
 static struct khx_merge_file *khx_merge_scan_cursor;	/* NULL: start of a pass */
-static pgoff_t khx_merge_scan_index;
-static pgoff_t khx_merge_scan_block;
+static struct khx_merge_turn khx_merge_scan_turn;	/* of that file */
 static unsigned int khx_merge_scan_round;		/* passes that ended */
 static unsigned long khx_merge_scan_end;		/* of this batch, jiffies */
 
 /*
  * Fills the empty @run from where the scan stands, with neighbours that are to be
- * unmapped. Returns false at the end of the file.
+ * unmapped. Returns false at the end of the file, or of its turn.
  */
 static bool khx_merge_scan_collect(struct khx_merge_run *run,
 				   unsigned int *budget)
 {
-	XA_STATE(xas, &run->file->pages, khx_merge_scan_index);
+	struct khx_merge_turn *turn = &khx_merge_scan_turn;
+	XA_STATE(xas, &run->file->pages, turn->index);
 	struct folio *folio;
 	void *entry;
 
 	rcu_read_lock();
 	xas_for_each_marked(&xas, entry, ULONG_MAX, KHX_MERGE_MARK_LOOK) {
-		if (!*budget || run->nr == KHX_MERGE_RUN_MAX ||
+		if (!*budget || !turn->left || run->nr == KHX_MERGE_RUN_MAX ||
 		    (run->nr && xas.xa_index != run->start + run->nr))
 			break;
 		(*budget)--;
-		khx_merge_scan_index = xas.xa_index + 1;
+		turn->left--;
+		turn->index = xas.xa_index + 1;
 		folio = khx_merge_index_trylock_entry(&xas, entry);
 		if (!folio)
 			continue;
@@ -86,7 +87,7 @@ static bool khx_merge_scan_collect(struct khx_merge_run *run,
 		run->folios[run->nr++] = folio;
 	}
 	rcu_read_unlock();
-	return entry;
+	return entry && turn->left;
 }
 
 /*
@@ -110,7 +111,7 @@ static bool khx_merge_scan_file(struct khx_merge_file *file, unsigned int *budge
 	struct khx_merge_run run = { .file = file };
 	bool more;
 
-	if (!khx_merge_split_scan(file, &khx_merge_scan_block,
+	if (!khx_merge_split_scan(file, &khx_merge_scan_turn,
 				  khx_merge_scan_round, budget,
 				  khx_merge_scan_end, rules, progress))
 		return false;
@@ -129,11 +130,17 @@ static struct khx_merge_file *khx_merge_scan_after(struct khx_merge_file *file)
 	return list_next_entry(file, scan_link);
 }
 
+/*
+ * A file's turn is as long as the file is at its beginning. What its owner adds above
+ * the cursor meanwhile is for the next pass: he may do so faster than the scanner goes.
+ */
 static void khx_merge_scan_move(struct khx_merge_file *file)
 {
 	khx_merge_scan_cursor = file;
-	khx_merge_scan_index = 0;
-	khx_merge_scan_block = 0;
+	khx_merge_scan_turn = (struct khx_merge_turn){};
+	if (file)
+		khx_merge_scan_turn.left =
+			khx_merge_stats_read(&file->stats, KHX_MERGE_PRIVATE);
 }
 
 unsigned int khx_merge_scan_batch(const struct khx_merge_rules *rules,

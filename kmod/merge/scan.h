@@ -13,6 +13,16 @@ struct khx_merge_rules {
 	bool across_nodes;		/* merge pages of different nodes */
 };
 
+/*
+ * How far the scanner is with a file. It looks at no more pages in a pass than the
+ * file had at the beginning of its turn.
+ */
+struct khx_merge_turn {
+	pgoff_t index;			/* next small page */
+	pgoff_t block;			/* next 2 MiB page */
+	unsigned long left;		/* pages to look at */
+};
+
 /* What the mechanism tells the policy. */
 struct khx_merge_progress {
 	unsigned long merges;		/* pages merged or zeroed */

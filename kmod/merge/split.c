@@ -98,7 +98,7 @@ static bool khx_merge_split_pays(struct khx_merge_file *file, pgoff_t first,
 	return last >= KHX_MERGE_SPLIT_MIN;
 }
 
-bool khx_merge_split_scan(struct khx_merge_file *file, pgoff_t *next,
+bool khx_merge_split_scan(struct khx_merge_file *file, struct khx_merge_turn *turn,
 			  unsigned int round, unsigned int *budget,
 			  unsigned long end,
 			  const struct khx_merge_rules *rules,
@@ -107,22 +107,28 @@ bool khx_merge_split_scan(struct khx_merge_file *file, pgoff_t *next,
 	unsigned long block;
 	void *entry;
 
-	xa_for_each_start(&file->blocks, block, entry, *next) {
+	xa_for_each_start(&file->blocks, block, entry, turn->block) {
 		pgoff_t first = block << KHX_MERGE_BLOCK_ORDER;
 
-		*next = block;
+		turn->block = block;
 		if (!*budget || time_after(jiffies, end))
 			return false;
-		if (xa_is_value(entry) ||
-		    (block + round) % KHX_MERGE_SPLIT_ROUNDS)
+		if (xa_is_value(entry))
+			continue;
+		if (turn->left < KHX_MERGE_BLOCK_PAGES)
+			break;
+		turn->left -= KHX_MERGE_BLOCK_PAGES;
+		turn->block = block + 1;
+		if ((block + round) % KHX_MERGE_SPLIT_ROUNDS)
 			continue;
 		*budget -= min(*budget, KHX_MERGE_SPLIT_BUDGET);
-		*next = block + 1;
 		khx_merge_hint_prepare(file->domain);
 		if (khx_merge_split_pays(file, first, rules) &&
-		    !khx_merge_block_try_split(file, first))
+		    !khx_merge_block_try_split(file, first)) {
+			turn->left += KHX_MERGE_BLOCK_PAGES;
 			progress->merges++;	/* not yet, but there will be */
+		}
 	}
-	*next = ULONG_MAX;
+	turn->block = ULONG_MAX;
 	return true;
 }

@@ -7,13 +7,14 @@
 struct khx_merge_file;
 struct khx_merge_progress;
 struct khx_merge_rules;
+struct khx_merge_turn;
 
 /*
- * Scan lock held: looks at the file's 2 MiB pages from *@next on, those whose turn
- * it is in @round, and splits those that pay. False when the budget, or the time
+ * Scan lock held: goes on with the file's 2 MiB pages, looks at those whose turn it
+ * is in @round, and splits those that pay. False when the budget, or the time
  * until @end (jiffies), was over first.
  */
-bool khx_merge_split_scan(struct khx_merge_file *file, pgoff_t *next,
+bool khx_merge_split_scan(struct khx_merge_file *file, struct khx_merge_turn *turn,
 			  unsigned int round, unsigned int *budget,
 			  unsigned long end,
 			  const struct khx_merge_rules *rules,
