@@ -336,17 +336,21 @@ static int khx_merge_block_split_page(struct khx_merge_file *file, pgoff_t index
 	return 0;
 }
 
-/* Block lock held. */
-static int khx_merge_block_split_locked(struct khx_merge_file *file,
-					pgoff_t index, gfp_t gfp)
+/* Block lock held. Who has the page lock may be kept from running by its cgroup. */
+static int khx_merge_block_try_split_locked(struct khx_merge_file *file,
+					    pgoff_t index)
 {
-	struct folio *folio = khx_merge_block_lock_page(file, index);
-	int ret;
+	struct folio *folio = khx_merge_block_get(file, index);
+	int ret = -EBUSY;
 
 	if (!folio)
 		return 0;
-	ret = khx_merge_block_split_page(file, index, folio, gfp);
-	khx_merge_index_unlock(folio);
+	if (khx_merge_block_trylock(file, index, folio)) {
+		ret = khx_merge_block_split_page(file, index, folio,
+						 GFP_NOWAIT | __GFP_NOWARN);
+		folio_unlock(folio);
+	}
+	folio_put(folio);
 	return ret;
 }
 
@@ -357,8 +361,7 @@ int khx_merge_block_try_split(struct khx_merge_file *file, pgoff_t index)
 
 	if (!mutex_trylock(mutex))
 		return -EBUSY;
-	ret = khx_merge_block_split_locked(file, index,
-					   GFP_NOWAIT | __GFP_NOWARN);
+	ret = khx_merge_block_try_split_locked(file, index);
 	mutex_unlock(mutex);
 	return ret;
 }
@@ -366,10 +369,15 @@ int khx_merge_block_try_split(struct khx_merge_file *file, pgoff_t index)
 static int khx_merge_block_split(struct khx_merge_file *file, pgoff_t index)
 {
 	struct mutex *mutex = khx_merge_block_mutex(file, index);
-	int ret;
+	struct folio *folio;
+	int ret = 0;
 
 	mutex_lock(mutex);
-	ret = khx_merge_block_split_locked(file, index, GFP_KERNEL);
+	folio = khx_merge_block_lock_page(file, index);
+	if (folio) {
+		ret = khx_merge_block_split_page(file, index, folio, GFP_KERNEL);
+		khx_merge_index_unlock(folio);
+	}
 	mutex_unlock(mutex);
 	return ret;
 }
