@@ -83,7 +83,8 @@ static int khx_merge_parse_domain(struct fs_context *fc,
 		return invalf(fc, "khxmem: domain= takes 1 to %d characters",
 			      KHX_MERGE_DOMAIN_NAME_MAX);
 	for (i = 0; i < len; i++)
-		if (!isalnum(value[i]) && !strchr("-_.:@", value[i]))
+		if (!isascii(value[i]) ||
+		    (!isalnum(value[i]) && !strchr("-_.:@", value[i])))
 			return invalf(fc, "khxmem: domain=%s: only letters, digits and -_.:@",
 				      value);
 	kfree(opt->name);
