@@ -180,11 +180,14 @@ static int khx_merge_block_make(struct khx_merge_file *file, pgoff_t index,
 				struct vm_area_struct *vma, unsigned long addr)
 {
 	struct folio *folio = khx_merge_block_alloc(file, index, vma, addr);
+	struct khx_merge_payer payer;
 	void *old;
 
+	khx_merge_payer_enter(&payer, file, vma);
 	old = xa_cmpxchg(&file->blocks, khx_merge_block_of(index), NULL,
 			 folio ? (void *)folio : KHX_MERGE_BLOCK_SMALL,
 			 GFP_KERNEL);
+	khx_merge_payer_leave(&payer);
 	if (!folio)
 		return xa_err(old);
 	if (old)

@@ -185,6 +185,7 @@ bool khx_merge_scan_visit(bool (*fn)(struct khx_merge_file *, void *), void *arg
 		ret = fn(file, arg);
 		if (ret)
 			break;
+		cond_resched();
 	}
 	mutex_unlock(&khx_merge_scan_lock);
 	return ret;
