@@ -168,6 +168,10 @@ void khx_merge_index_replace(struct khx_merge_file *file, pgoff_t index,
 		xas_set_mark(&xas, KHX_MERGE_MARK_LOOK);
 	else
 		xas_clear_mark(&xas, KHX_MERGE_MARK_LOOK);
+	if (state == KHX_MERGE_PAGE_MERGED)
+		xas_set_mark(&xas, KHX_MERGE_MARK_KNOWN);
+	else
+		xas_clear_mark(&xas, KHX_MERGE_MARK_KNOWN);
 	xas_unlock(&xas);
 	WARN_ON_ONCE(!old || xas_error(&xas));
 }
@@ -178,4 +182,9 @@ void khx_merge_index_mark(struct khx_merge_file *file, pgoff_t index, bool look)
 		xa_set_mark(&file->pages, index, KHX_MERGE_MARK_LOOK);
 	else
 		xa_clear_mark(&file->pages, index, KHX_MERGE_MARK_LOOK);
+}
+
+void khx_merge_index_know(struct khx_merge_file *file, pgoff_t index)
+{
+	xa_set_mark(&file->pages, index, KHX_MERGE_MARK_KNOWN);
 }

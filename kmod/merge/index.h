@@ -4,7 +4,8 @@
  *
  * An entry is a page with a tag in its low bits, or nothing. The page lock of
  * the entry's page guards the entry; see the DOC: block of page.c. Entries
- * marked KHX_MERGE_MARK_LOOK are those the scanner has to look at.
+ * marked KHX_MERGE_MARK_LOOK are those the scanner has to look at; merged pages are
+ * marked KHX_MERGE_MARK_KNOWN, and candidates, as are some that have been either.
  */
 #ifndef KHX_MERGE_INDEX_H
 #define KHX_MERGE_INDEX_H
@@ -23,6 +24,7 @@ enum khx_merge_state {
 };
 
 #define KHX_MERGE_MARK_LOOK	XA_MARK_0
+#define KHX_MERGE_MARK_KNOWN	XA_MARK_1
 
 /*
  * Bits of folio->index, which is free as the page is in no page cache:
@@ -83,5 +85,7 @@ void khx_merge_index_replace(struct khx_merge_file *file, pgoff_t index,
 			     struct folio *folio, enum khx_merge_state state);
 /* Entry locked: tells the scanner to look at the page again, or not to. */
 void khx_merge_index_mark(struct khx_merge_file *file, pgoff_t index, bool look);
+/* Entry locked: it is a candidate, and unmerging has to come to it. */
+void khx_merge_index_know(struct khx_merge_file *file, pgoff_t index);
 
 #endif /* KHX_MERGE_INDEX_H */

@@ -239,6 +239,7 @@ static void khx_merge_settle_alone(struct khx_merge_file *file, pgoff_t index,
 	folio->private = (void *)key;
 	set_bit(KHX_MERGE_FOLIO_CANDIDATE, &folio->index);
 	khx_merge_index_mark(file, index, false);
+	khx_merge_index_know(file, index);
 }
 
 /* Returns whether the page, isolated and clean, was merged. */

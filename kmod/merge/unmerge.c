@@ -70,7 +70,6 @@ static bool khx_merge_unmerge_some(struct khx_merge_file *file, void *arg)
 {
 	struct khx_merge_unmerge *unmerge = arg;
 	unsigned long index;
-	void *entry;
 
 	if (khx_merge_file_super(file)->opt.nomerge)
 		return false;
@@ -81,7 +80,10 @@ static bool khx_merge_unmerge_some(struct khx_merge_file *file, void *arg)
 	}
 	if (file->unmerge_next == KHX_MERGE_UNMERGE_DONE)
 		return false;
-	xa_for_each_start(&file->pages, index, entry, file->unmerge_next) {
+	/* Nothing gains the mark now, so this ends, whatever the owner does. */
+	for (index = file->unmerge_next;
+	     xa_find(&file->pages, &index, ULONG_MAX, KHX_MERGE_MARK_KNOWN);
+	     index++) {
 		file->unmerge_next = index;
 		if (khx_merge_unmerge_is_over(unmerge))
 			return true;
