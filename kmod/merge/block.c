@@ -13,8 +13,9 @@
  * The transitions, and who makes them::
  *
  *     empty -- fault, write(2), fallocate --> huge, or small without a 2 MiB page
+ *     empty -- truncate, if the file ends there --> small
  *     huge --- scanner, punch hole, truncate --> small, by copying
- *     huge --- punch hole, last close, scanner if all is zero --> empty
+ *     huge --- punch hole, last close; those above if all else is zero --> empty
  *
  * A block that is small stays so while the file is there: it was split because it
  * shares, or could not be huge. So "the block is small" needs no lock, and all
@@ -44,8 +45,9 @@
  * read(2), which does not change it. Each of its pages that is not all zeros is
  * copied to a small page, which goes into the page index; nobody looks there but
  * the scanner, and it only merges, which changes no contents. Then the entry says
- * "small" (or is removed, if all was zero) and the 2 MiB page is freed. When
- * memory ends in between, the small pages are dropped and the block is huge still.
+ * "small" (or is removed, if all was zero) and the 2 MiB page is freed, whose room
+ * the copies take over. When memory ends in between, or a page turns out to be bad,
+ * the small pages are dropped and the block is huge still.
  */
 #include <linux/delay.h>
 #include <linux/hash.h>

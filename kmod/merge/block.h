@@ -40,12 +40,13 @@ bool khx_merge_block_trylock(struct khx_merge_file *file, pgoff_t index,
 
 /*
  * Scanner: if the block of @index is huge, it is so no more. 0, -EBUSY when someone
- * holds its lock or its page, or -ENOMEM when memory would have to be waited for.
+ * holds one of its locks or its page, -ENOMEM when memory would have to be waited
+ * for, or -EHWPOISON when part of it is bad memory.
  */
 int khx_merge_block_try_split(struct khx_merge_file *file, pgoff_t index);
 /*
  * Anyone who may sleep: the block of @index is not huge, and never will be. 0,
- * -ENOMEM, or -EBUSY when someone holds its page.
+ * -ENOMEM, -EBUSY when someone holds its page, or -EHWPOISON.
  */
 int khx_merge_block_forbid(struct khx_merge_file *file, pgoff_t index);
 /*

@@ -17,6 +17,7 @@
  *     hole ----- read fault ----> zero
  *     hole, zero, merged -- write fault, write(2), fallocate --> private
  *     merged ---- run=2 --------> private
+ *     hole ------ split of 2 MiB -> private (and back, if it fails)
  *     private --- scanner ------> merged, or hole if it is all zeros
  *     any ------- truncate, last close, punch hole but for zero --> hole
  *
@@ -29,8 +30,10 @@
  * and the core sets the page table entry before it unlocks it. So "the entry
  * names this page" and "page tables map this page here" change together. A
  * hole has no page to lock: leaving that state is a compare-and-exchange, and
- * nothing is unmapped then, so a page becomes a hole after it has been unmapped. The
- * lock of a zero page is everyone's: nobody allocates or walks page tables with it.
+ * nothing is unmapped then, so a page becomes a hole after it has been unmapped. But
+ * for a zero page: its lock is everyone's, and nobody allocates or walks page tables
+ * with it. It is unmapped after its place was made a hole, by who made it one; until
+ * then who has it mapped reads zeros, as the hole would have him do.
  *
  * **Order.** scan lock, then page lock, then i_mmap_rwsem (read, inside
  * unmap_mapping_pages()), then page table lock. A page made private is locked
