@@ -37,6 +37,7 @@ static struct khx_merge_domain *khx_merge_domain_create(const char *name)
 		goto err_stables;
 
 	spin_lock_init(&domain->lock);
+	xa_init_flags(&domain->hints, XA_FLAGS_ACCOUNT);
 	refcount_set(&domain->refs, 1);
 	strscpy(domain->name, name, sizeof(domain->name));
 	domain->id = ++khx_merge_domain_next_id;

@@ -8,6 +8,7 @@
 #include <linux/refcount.h>
 #include <linux/rhashtable.h>
 #include <linux/spinlock.h>
+#include <linux/xarray.h>
 
 #include "stats.h"
 
@@ -30,7 +31,7 @@
  * @contested: samples that pages of different contents have in common, by their
  *	low bits; the scan lock guards it
  * @hints: keys seen in pages of 2 MiB; hint.h. The scan lock guards them
- * @nr_hints: places for them, a power of two, or 0
+ * @nr_hints: places that there may be for them, a power of two, or 0
  * @stats: counters; see enum khx_merge_stat
  */
 struct khx_merge_domain {
@@ -45,7 +46,7 @@ struct khx_merge_domain {
 	struct rhashtable stables;
 	struct rhashtable candidates;
 	DECLARE_BITMAP(contested, KHX_MERGE_DOMAIN_CONTESTED);
-	struct khx_merge_hint *hints;
+	struct xarray hints;
 	unsigned long nr_hints;
 
 	struct khx_merge_stats stats;

@@ -12,14 +12,15 @@
 struct khx_merge_domain;
 struct khx_merge_file;
 
-/* All: scan lock held. */
-
-/* Makes room for the hints of all huge pages, if there is memory. */
+/* Scan lock held: from here on there are places for what all huge pages hold. */
 void khx_merge_hint_prepare(struct khx_merge_domain *domain);
-/* Leaves a hint. Was @key at another place last? */
+/*
+ * Scan lock held, and prepared: leaves a hint, if there is memory, for which the file's
+ * owner pays. Was @key at another place last?
+ */
 bool khx_merge_hint_elsewhere(struct khx_merge_file *file, pgoff_t index, u64 key);
 
-/* The domain goes. */
+/* The domain goes, and nobody uses it any more. */
 void khx_merge_hint_free(struct khx_merge_domain *domain);
 
 /* What all of them take. */
