@@ -14,7 +14,8 @@
  *   nomerge          never merge; allows long-term pins (VFIO, RDMA)
  *   strict           a page merged in the last minute is made private again by
  *                    reads as it is by writes
- *   huge=never       4 KiB pages
+ *   huge=never       4 KiB pages (default)
+ *   huge=always      2 MiB pages where there are any, split to be merged
  *   mode= uid= gid=  of the root directory (default 0755, root)
  *
  * Only size= can be changed by a remount.
@@ -35,7 +36,8 @@
  * KHX_MERGE_CMD_SET (do, CAP_SYS_ADMIN): any of KHX_MERGE_A_SET_*, in the order of
  *   their numbers; -ERANGE with the attribute and its range in the extended ack,
  *   -EBUSY for MERGE_ACROSS_NODES while anything is merged. Those before the
- *   refused one are in force. RUN=2 returns when all is unmerged, or -ENOMEM.
+ *   refused one are in force. RUN=2 returns when all is unmerged, or -ENOMEM,
+ *   or -EINTR when the caller is killed.
  *
  * KHX_MERGE_CMD_FILE_GET (dump, CAP_SYS_ADMIN, as it names other users' files):
  *   one message a file:
