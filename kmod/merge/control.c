@@ -69,6 +69,13 @@ static u64 khx_merge_cpu_ns;	/* of the thread, as it last knew it */
 /* A pass that merged nothing makes the next one wait, up to this long. */
 #define KHX_MERGE_IDLE_MAX_MSECS	1000U
 
+/*
+ * So does one that gained little by its merges, as about as much was written again
+ * meanwhile: each costs a guest faults, so what does not last is not to be looked for
+ * all the time.
+ */
+#define KHX_MERGE_CHURN_MAX_MSECS	16000U
+
 unsigned int khx_merge_control_get(enum khx_merge_setting which)
 {
 	return READ_ONCE(khx_merge_values[which]);
@@ -105,12 +112,17 @@ unsigned long khx_merge_control_metadata(const unsigned long *totals)
 	       khx_merge_hint_bytes();
 }
 
+/* Pages. */
+static long khx_merge_control_saved(const unsigned long *totals)
+{
+	return totals[KHX_MERGE_MERGED] - totals[KHX_MERGE_SHARED] +
+	       totals[KHX_MERGE_ZEROED];
+}
+
 long khx_merge_control_profit(const unsigned long *totals)
 {
-	long saved = totals[KHX_MERGE_MERGED] - totals[KHX_MERGE_SHARED] +
-		     totals[KHX_MERGE_ZEROED];
-
-	return saved * (long)PAGE_SIZE - khx_merge_control_metadata(totals);
+	return khx_merge_control_saved(totals) * (long)PAGE_SIZE -
+	       khx_merge_control_metadata(totals);
 }
 
 static int khx_merge_control_apply(enum khx_merge_setting which,
@@ -198,15 +210,37 @@ static unsigned int khx_merge_control_pause(u64 work_ns, unsigned int idle_msecs
 	return max(pause, idle_msecs);
 }
 
-/* Memory at rest: look at it less often, until something can be merged again. */
+/* How many more pages are saved than at the end of the last pass. */
+static long khx_merge_control_gain(void)
+{
+	static long saved_before;
+	unsigned long totals[KHX_MERGE_NR_STATS];
+	long saved, gain;
+
+	khx_merge_domain_totals(totals);
+	saved = khx_merge_control_saved(totals);
+	gain = saved - saved_before;
+	saved_before = saved;
+	return gain;
+}
+
+/*
+ * Memory at rest, or written as fast as it is merged: look at it less often, until
+ * looking pays again. What merges for good saves every other page at least.
+ */
 static unsigned int khx_merge_control_idle(unsigned int idle_msecs,
 					   const struct khx_merge_progress *pass)
 {
 	unsigned int pause = khx_merge_control_get(KHX_MERGE_SLEEP_MSECS);
+	unsigned int most = pass->merges ? KHX_MERGE_CHURN_MAX_MSECS :
+					   KHX_MERGE_IDLE_MAX_MSECS;
+	long gain = khx_merge_control_gain();
 
-	if (pass->merges || !pause)
+	if (!pause)
 		return 0;
-	return clamp(idle_msecs * 2, pause, max(pause, KHX_MERGE_IDLE_MAX_MSECS));
+	if (4 * gain > (long)pass->merges)
+		return idle_msecs / 4;
+	return clamp(idle_msecs * 2, pause, max(pause, most));
 }
 
 static unsigned int khx_merge_control_round(struct khx_merge_progress *pass)

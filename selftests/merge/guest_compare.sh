@@ -191,9 +191,11 @@ scan_at_once() {
 	renice -n -20 -p "$(pgrep -x "${thread[$1]}")"
 	[ "$1" = ksm ] || echo 100 > $sysfs/cpu_limit
 	scan_fast "$2"
+	[ "$1" = ksm ] || echo 0 > "$2/sleep_millisecs"
 	settled "$1" "$2" || return
 	renice -n 5 -p "$(pgrep -x "${thread[$1]}")"
 	[ "$1" = ksm ] || echo 10 > $sysfs/cpu_limit
+	echo 20 > "$2/sleep_millisecs"
 	echo "${defaults[$1]}" > "$2/pages_to_scan"
 }
 
@@ -220,7 +222,7 @@ measure() {
 		tap_diag "$system, $3 guests, round $i, unmerged: $rate rounds a minute," \
 			"$work of CPU time, $faults faults/s, $SECONDS s" >&3
 		scan_at_once "$system" "$2" || return
-		sleep 5
+		sleep 20	# until it is as slow as it gets
 		before=$(cpu "$system")
 		tap_diag "$(counters "$system")" >&3
 		read -r rate work faults < <(progress "$3")

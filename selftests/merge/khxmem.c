@@ -146,6 +146,14 @@ int setting(const char *name, long value)
 	return ret;
 }
 
+double seconds_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
 void scan_fast(void)
 {
 	setting("pages_to_scan", 100000);

@@ -34,6 +34,9 @@ unsigned long pages_wrong(const void *map, unsigned long pages,
 /* A line of this process's smaps_rollup, "Rss" for one, in KiB; -1 without. */
 long smaps_kib(const char *name);
 
+/* On the monotonic clock. */
+double seconds_now(void);
+
 /* Files of /sys/kernel/khx_merge. */
 long figure(const char *name);
 int setting(const char *name, long value);

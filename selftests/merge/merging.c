@@ -106,6 +106,48 @@ static void check_reaction(void)
 	khxmem_umount(NULL);
 }
 
+#define GROUPS 4
+
+/*
+ * While as much is written as is merged, passes are further and further apart; they
+ * come soon again for what stays. Holes forget what was merged there and written.
+ */
+static void check_churn(void)
+{
+	unsigned long pass, i, n = PAGES / GROUPS;
+	double start = 0;
+	int fd;
+	char *map;
+
+	khxmem_mount(NULL, NULL);
+	fd = khxmem_file(NULL, PAGES);
+	map = khxmem_map(fd, PAGES);
+	scan_fast();
+	setting("sleep_millisecs", 20);
+	for (pass = 0; pass < 15; pass++) {
+		char *group = map + pass % GROUPS * n * PAGE;
+
+		if (pass == 6)
+			start = seconds_now();
+		if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			      group - map, n * PAGE))
+			tap_bail("PUNCH_HOLE: %s", strerror(errno));
+		for (i = 0; i < n; i++)
+			page_fill(group + i * PAGE, pass * n + i / 2);
+		figure_reaches("full_scans", figure("full_scans") + 1, 20);
+	}
+	start = seconds_now() - start;
+	tap_ok(start > 2, "passes that gain nothing come later (%.1f s for 9)",
+	       start);
+	fill(map, PAGES, shared_value);
+	tap_ok(figure_reaches("pages_sharing", PAGES - VALUES, 20),
+	       "what stays is merged soon");
+	scan_stop();
+	munmap(map, PAGES * PAGE);
+	close(fd);
+	khxmem_umount(NULL);
+}
+
 /* A page like all others of @base but for one word, which index @i chooses. */
 static void alike_fill(char *page, uint64_t base, unsigned long i)
 {
@@ -426,9 +468,10 @@ int main(void)
 {
 	khxmem_mount(NULL, NULL);
 	khxmem_umount(NULL);
-	tap_plan(11 + 1 + 6 + 7 + 4 + 1 + 1 + 3 + 4 + 1 + 9);
+	tap_plan(11 + 1 + 2 + 6 + 7 + 4 + 1 + 1 + 3 + 4 + 1 + 9);
 	check_two_files();
 	check_reaction();
+	check_churn();
 	check_alike(42, "all others");
 	check_alike(0, "zeros");
 	check_zero();

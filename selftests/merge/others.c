@@ -29,14 +29,6 @@ static void touch_page(void *page)
 	*(volatile char *)page = 1;
 }
 
-static double seconds_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec + now.tv_nsec / 1e9;
-}
-
 /* How many files come and go in another mount meanwhile. */
 static long files_in(double seconds)
 {
