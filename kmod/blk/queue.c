@@ -263,7 +263,7 @@ static void khx_blk_queue_poll(struct khx_blk_queue *queue)
 			khx_virtqueue_share(vq, KHX_BLK_WEIGHT_DESCS);
 	u64 bytes_end = vq->stats.bytes +
 			khx_virtqueue_share(vq, KHX_BLK_WEIGHT_KIB) * 1024ull;
-	int weight = khx_virtqueue_share(vq, KHX_BLK_WEIGHT_REQUESTS), n;
+	int weight = khx_virtqueue_share(vq, KHX_BLK_WEIGHT_REQUESTS), n, i;
 
 	khx_virtqueue_disable_notify(vq);
 	for (;;) {
@@ -281,6 +281,9 @@ static void khx_blk_queue_poll(struct khx_blk_queue *queue)
 		n = khx_virtqueue_fetch(vq, queue->fetched, KHX_BATCH);
 		/* An empty look costs too: the driver may play with us. */
 		weight -= max(n, 1);
+		/* And the log of what no data comes to, as of bad requests. */
+		for (i = 0; i < n; i++)
+			weight -= queue->fetched[i].len_in / KHX_BLK_SIZE_MAX;
 		if (n > 0) {
 			if (!khx_blk_queue_start_batch(queue, n))
 				return;

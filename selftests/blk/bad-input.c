@@ -18,6 +18,8 @@
 #define OK	VIRTIO_BLK_S_OK
 #define IOERR	VIRTIO_BLK_S_IOERR
 
+#define LONG	160	/* requests, less than may be served in a row */
+
 static struct disk disk;
 static struct disk_options options;
 static uint8_t *data;
@@ -136,6 +138,82 @@ static void test_hole(void)
 	tap_ok(alive(), "the disk serves all the same");
 }
 
+static void log_all(struct disk *of)
+{
+	uint64_t features = of->features | 1ull << VHOST_F_LOG_ALL;
+	uint64_t log = (uintptr_t)calloc(1, (DISK_GPA + DISK_MEMORY) >> 15);
+
+	if (ioctl(of->fd, VHOST_SET_LOG_BASE, &log) ||
+	    ioctl(of->fd, VHOST_SET_FEATURES, &features))
+		tap_bail("no log");
+}
+
+/* They ask for nothing, in much memory, all of which is logged. */
+static void submit_long(struct disk *of, unsigned int queue, unsigned int n,
+			struct disk_request *reqs)
+{
+	uint8_t *from = of->memory + DISK_DATA;
+	struct virtio_blk_outhdr *bad = (void *)(from - 65536);
+	uint8_t *statuses = from - 4096 * (queue + 1);
+	unsigned int i;
+
+	bad->type = 1000;
+	for (i = 0; i < n; i++) {
+		struct vring_buf bufs[] = {
+			{ disk_gpa(of, bad), sizeof(*bad) },
+			{ disk_gpa(of, from), 8 << 20 },
+			{ disk_gpa(of, statuses + i), 1 },
+		};
+
+		reqs[i].status = statuses + i;
+		*reqs[i].status = 0xff;
+		if (disk_submit_raw(of, queue, bufs, 1, 2, &reqs[i]))
+			tap_bail("no room in the ring");
+	}
+	disk_kick(of, queue);
+}
+
+/* How many of the first queue are done by when one of the second is? */
+static unsigned int count_before(struct disk *of, struct disk_request *reqs)
+{
+	struct disk_request one = {};
+	unsigned int i, n = 0;
+
+	submit_long(of, 0, LONG, reqs);
+	submit_long(of, 1, 1, &one);
+	if (!disk_reap(of, 1, 20000))
+		return LONG;
+	for (i = 0; i < LONG; i++)
+		n += *reqs[i].status != 0xff;
+	return n;
+}
+
+/* Two queues of one worker, while their guest migrates. */
+static void test_long(void)
+{
+	static struct disk_request reqs[LONG];
+	unsigned int round, before = LONG, n, more;
+	struct disk_options two = options;
+	struct disk other;
+
+	two.nqueues = 2;
+	disk_open(&other, getenv("DISK"), &two);
+	log_all(&other);
+	/* Unless all were done by when we come to the second queue. */
+	for (round = 0; round < 5 && before == LONG; round++) {
+		/* Not as the rest of the former round. */
+		usleep(50000);
+		before = count_before(&other, reqs);
+		for (n = 0; n < LONG; n += more) {
+			more = disk_reap(&other, 0, 20000);
+			if (!more)
+				tap_bail("no answer");
+		}
+	}
+	tap_ok(before < LONG, "bad requests that are long do not all come first");
+	disk_close(&other);
+}
+
 static int attach(const char *path, unsigned int flags)
 {
 	return disk_attach(&disk, path, flags, true);
@@ -206,12 +284,13 @@ int main(int argc, char **argv)
 	setenv("DISK", argv[1], 1);
 	options.packed = argc > 2;
 	options.num = 512;
-	tap_plan(32);
+	tap_plan(33);
 	disk_open(&disk, argv[1], &options);
 	restart();
 	test_chains();
 	test_hole();
 	restart();
+	test_long();
 	test_owner();
 	disk_close(&disk);
 	return tap_exit();
