@@ -45,21 +45,6 @@ static struct cpumask *khx_netlink_parse_cpus(const struct nlattr *attr,
 	return ERR_PTR(-EINVAL);
 }
 
-static int khx_netlink_set_cpus(struct khx_device *dev,
-				const struct cpumask *cpus,
-				struct genl_info *info)
-{
-	int ret;
-
-	if (!cpus)
-		return 0;
-	ret = khx_pool_set_cpus(dev, cpus);
-	if (ret)
-		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[KHX_A_CPUS],
-				    "cpus: the workers cannot run there");
-	return ret;
-}
-
 /* Why the mode stays as it was. */
 static void khx_netlink_explain_mode(struct genl_info *info, int error)
 {
@@ -146,10 +131,10 @@ static int khx_netlink_set(struct khx_device *dev, struct genl_info *info,
 		kfree(cpus);
 		return ret;
 	}
-	ret = khx_netlink_set_cpus(dev, cpus, info);
-	if (!ret)
-		khx_netlink_set_queues(dev, info->attrs);
-	return ret;
+	if (cpus)
+		khx_pool_set_cpus(dev, cpus);
+	khx_netlink_set_queues(dev, info->attrs);
+	return 0;
 }
 
 /* The owner keeps the mutex while the kernel reads what he asks for. */

@@ -458,25 +458,21 @@ int khx_pool_set_mode(struct khx_device *dev, enum khx_mode mode,
 /**
  * khx_pool_set_cpus - where the workers of a device may run, also later ones
  * @dev: device
- * @cpus: kept by the device, which frees it; also after an error
+ * @cpus: some of them online a moment ago; kept by the device, which frees it
  *
- * Return: 0, or -EINVAL when none of them is online.
+ * If they have just gone, the workers stay where they are: the kernel would
+ * have to let them run elsewhere, too, had they gone a moment later.
  */
-int khx_pool_set_cpus(struct khx_device *dev, const struct cpumask *cpus)
+void khx_pool_set_cpus(struct khx_device *dev, const struct cpumask *cpus)
 {
 	struct khx_worker *worker;
 	unsigned long id;
-	int ret = 0;
 
 	lockdep_assert_held(&dev->mutex);
 	kfree(dev->cpus);
 	dev->cpus = cpus;
-	xa_for_each(&dev->workers, id, worker) {
-		ret = khx_worker_set_cpus(worker, cpus);
-		if (ret)
-			break;
-	}
-	return ret;
+	xa_for_each(&dev->workers, id, worker)
+		khx_worker_set_cpus(worker, cpus);
 }
 
 /**

@@ -19,6 +19,6 @@ u32 khx_pool_attached(struct khx_device *dev, struct khx_virtqueue *vq);
 /* Whoever the current process is. */
 int khx_pool_set_mode(struct khx_device *dev, enum khx_mode mode,
 		      unsigned int nworkers, unsigned long deadline);
-int khx_pool_set_cpus(struct khx_device *dev, const struct cpumask *cpus);
+void khx_pool_set_cpus(struct khx_device *dev, const struct cpumask *cpus);
 
 #endif /* KHX_CORE_POOL_H */
