@@ -317,7 +317,7 @@ static void khx_device_show_vq(struct khx_virtqueue *vq, struct seq_file *m)
 	seq_printf(m, "queue-%u:\t%s num %u avail %u used %u %s\n", vq->index,
 		   READ_ONCE(vq->ops)->name, READ_ONCE(vq->num),
 		   READ_ONCE(vq->next_avail), READ_ONCE(vq->next_used),
-		   fault ?: READ_ONCE(vq->backend) ? "running" : "stopped");
+		   READ_ONCE(vq->backend) ? fault ?: "running" : "stopped");
 	seq_printf(m, "queue-%u-stats:\tkicks %llu signals %llu signals_suppressed %llu chains %llu descs %llu bytes %llu batches %llu errors %llu\n",
 		   vq->index, stats->kicks, stats->signals,
 		   stats->signals_suppressed, stats->chains, stats->descs,

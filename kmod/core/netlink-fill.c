@@ -144,7 +144,8 @@ static const char *khx_netlink_ring(u64 features)
 }
 
 /* A reader in another pid namespace may not see the process at all. */
-static int khx_netlink_put_owner(const struct khx_netlink_msg *msg, struct khx_device *dev)
+static int khx_netlink_put_owner(const struct khx_netlink_msg *msg,
+				 struct khx_device *dev)
 {
 	struct sk_buff *skb = msg->skb;
 	struct khx_registration *reg = &dev->reg;
@@ -174,7 +175,8 @@ static unsigned int khx_netlink_workers(struct khx_device *dev)
 	return n;
 }
 
-static int khx_netlink_put_dev(const struct khx_netlink_msg *msg, struct khx_device *dev)
+static int khx_netlink_put_dev(const struct khx_netlink_msg *msg,
+			       struct khx_device *dev)
 {
 	struct sk_buff *skb = msg->skb;
 	u64 features = READ_ONCE(dev->features);
@@ -221,7 +223,8 @@ static int khx_netlink_put_worker_of(const struct khx_netlink_msg *msg,
 	return 0;
 }
 
-static int khx_netlink_put_vq(const struct khx_netlink_msg *msg, struct khx_virtqueue *vq)
+static int khx_netlink_put_vq(const struct khx_netlink_msg *msg,
+			      struct khx_virtqueue *vq)
 {
 	struct sk_buff *skb = msg->skb;
 	const char *fault = READ_ONCE(vq->fault);
@@ -271,7 +274,8 @@ static int khx_netlink_put_cpus(struct sk_buff *skb,
 }
 
 /* Under RCU, which keeps the worker. */
-static int khx_netlink_put_worker(const struct khx_netlink_msg *msg, struct khx_device *dev,
+static int khx_netlink_put_worker(const struct khx_netlink_msg *msg,
+				  struct khx_device *dev,
 				  const struct khx_worker *worker, u32 id)
 {
 	struct sk_buff *skb = msg->skb;

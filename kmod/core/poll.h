@@ -14,7 +14,7 @@ struct khx_virtqueue;
  * struct khx_poll - wakes a virtqueue when a file becomes ready
  * @table: how poll() of the file finds us
  * @wait: our entry in the file's wait queue
- * @wqh: that wait queue while armed, else NULL
+ * @wqh: that wait queue from khx_poll_start() to khx_poll_stop(), else NULL
  * @vq: the virtqueue to queue
  * @mask: which events count
  * @armed: react to them? Read by the wakeup

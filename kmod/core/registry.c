@@ -3,8 +3,8 @@
  * DOC: Registry
  *
  * All devices by number, for those who do not hold the open file. A device is
- * here from the end of khx_device_init() until it begins to end, so all that is fixed in between can be read. There are
- * two ways to look:
+ * here from the end of khx_device_init() until it begins to end, so all that is
+ * fixed in between can be read. There are two ways to look:
  *
  * - khx_registry_lock() keeps all of them here for a moment. What is done
  *   under it must not wait for a device, as every open and close waits for it.

@@ -114,8 +114,7 @@ struct khx_virtqueue_stats {
  * struct khx_virtqueue_ops - a ring format, device side
  * @name: "split" or "packed"
  * @num_ok: is this ring size allowed?
- * @addr_ok: do rings of @vq->num entries at @vq's addresses lie in user
- *             space, aligned?
+ * @addr_ok: do rings of @vq->num entries at @vq's addresses lie in user space?
  * @start: read what the format keeps in the ring's memory; 0 or -EFAULT
  * @set_base: set the indices from VHOST_SET_VRING_BASE; 0 or -EINVAL
  * @get_base: the indices, for VHOST_GET_VRING_BASE

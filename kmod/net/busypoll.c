@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Busy polling: look again for a while before going to sleep; how long, the
- * core knows (core/busypoll.c). Never at the cost of others: it ends when anything
- * else is to be done on this CPU or by this worker.
+ * core knows (core/busypoll.c). Never at the cost of others: it ends when
+ * anything else is to be done on this CPU or by this worker.
  */
 #include <linux/ktime.h>
 #include <linux/rcupdate.h>

@@ -51,7 +51,8 @@
  *    KHX_A_NETNS: u32, inode number of the network namespace it belongs to
  *    KHX_A_OWNER_PID: u32, process that owns it, as the reader numbers it;
  *        not there without an owner, or one that the reader cannot see
- *    KHX_A_OWNER_COMM: string, name of that process when it took the device
+ *    KHX_A_OWNER_COMM: string, name of the last owner when it took the device;
+ *        also without one now, and for readers who cannot see it
  *    KHX_A_FEATURES: u64, virtio feature bits that were negotiated
  *    KHX_A_QUEUES: u32, virtqueues; those of a driver that uses fewer are
  *        stopped

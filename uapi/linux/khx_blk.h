@@ -23,11 +23,14 @@
  *
  *	-EACCES      on FUSE, or mounted in a user namespace, and not opened
  *	             with CAP_SYS_ADMIN: who serves it could hold us up
+ *	-EAGAIN      RLIMIT_NPROC: no thread may be made that waits for it
  *	-EBADF       @fd is not open, or not readable
  *	-EBUSY       a virtqueue runs
  *	-EINVAL      unknown @flags; neither a block device nor a regular file;
  *	             opened with O_APPEND; no blocks, or not whole sectors of
  *	             512 bytes, or blocks larger than a page
+ *	-EINTR       killed meanwhile
+ *	-EIO         what the host has in its page cache cannot be written to it
  *	-EISDIR      a directory
  *	-EOPNOTSUPP  a zoned block device, or a file system without direct I/O
  *	             where KHX_BLK_F_DIRECT asks for it

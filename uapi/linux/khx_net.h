@@ -31,7 +31,9 @@
  *	-EINVAL    @fd is attached to no network interface; ring size wrong
  *	-ENOMEM
  *
- *	After any error the virtqueue is served as before the call.
+ *	After any error the virtqueue is served as before the call, unless its
+ *	ring is no longer accessible: then it is stopped. One that had stopped
+ *	for an error may be served again.
  *
  * VHOST_GET_FEATURES
  * ------------------
