@@ -2,7 +2,9 @@
 /* huge=always: pages of 2 MiB, and how they are given up for small ones. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -249,6 +251,41 @@ static void check_room(void)
 	tear_down();
 }
 
+static void *punch_thread(void *arg)
+{
+	unsigned long i;
+
+	for (i = 0; i < BLOCKS; i++)
+		punch(i * BLOCK, 1);
+	*(volatile bool *)arg = true;
+	return NULL;
+}
+
+/* The copies are there before the page of 2 MiB goes: that takes no room twice. */
+static void check_split_room(void)
+{
+	volatile bool done = false;
+	int other, refused = 0;
+	pthread_t thread;
+	long writes;
+
+	set_up("huge=always,size=17M");
+	fill_unique();
+	other = khxmem_file(NULL, 1);
+	pthread_create(&thread, NULL, punch_thread, (void *)&done);
+	for (writes = 0; !done; writes++) {
+		refused += pwrite(other, "x", 1, 0) != 1;
+		ftruncate(other, 0);
+		ftruncate(other, PAGE);
+	}
+	pthread_join(thread, NULL);
+	tap_is(figure("huge_pages"), 0, "a page is punched out of each block");
+	tap_ok(!refused, "and who has room meanwhile finds it (%ld writes, %d refused)",
+	       writes, refused);
+	close(other);
+	tear_down();
+}
+
 static void check_nomerge(void)
 {
 	set_up("huge=always,nomerge");
@@ -261,7 +298,7 @@ static void check_nomerge(void)
 
 int main(void)
 {
-	tap_plan(45);
+	tap_plan(47);
 	check_mapped();
 	check_split();
 	check_zeros();
@@ -269,6 +306,7 @@ int main(void)
 	check_pinned();
 	check_truncate();
 	check_room();
+	check_split_room();
 	check_nomerge();
 	return tap_exit();
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #define FILE_PAGES 4096UL
 #define WRITTEN 512UL
 #define SCATTERED 4096UL
+#define HOLES 3000
 
 static void touch_page(void *page)
 {
@@ -64,6 +66,66 @@ static void check_size(void)
 	check_merged_room(map);
 	munmap(map, 17 * PAGE);
 	close(fd);
+	khxmem_umount(NULL);
+}
+
+static unsigned int arrived;
+
+/* Two threads go on from here at the same time. */
+static void meet(void)
+{
+	unsigned int both = (__atomic_fetch_add(&arrived, 1, __ATOMIC_SEQ_CST) | 1) + 1;
+
+	while ((int)(__atomic_load_n(&arrived, __ATOMIC_SEQ_CST) - both) < 0)
+		sched_yield();
+}
+
+struct hole {
+	int fd;
+	char *map;
+};
+
+static void touch_holes(const struct hole *hole, bool first)
+{
+	int i;
+
+	for (i = 0; i < HOLES; i++) {
+		meet();
+		touch_page(hole->map);
+		meet();
+		if (first)
+			fallocate(hole->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				  0, PAGE);
+	}
+}
+
+static void *touch_thread(void *arg)
+{
+	touch_holes(arg, false);
+	return NULL;
+}
+
+static void touch_together(void *arg)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, touch_thread, arg);
+	touch_holes(arg, true);
+	pthread_join(thread, NULL);
+}
+
+/* The last page that there is room for is one, whoever touches it. */
+static void check_last_room(void)
+{
+	struct hole hole;
+
+	khxmem_mount(NULL, "size=4k");
+	hole.fd = khxmem_file(NULL, 1);
+	hole.map = khxmem_map(hole.fd, 1);
+	tap_ok(!dies_of(SIGBUS, touch_together, &hole),
+	       "two who touch one page at the same time need room for one");
+	munmap(hole.map, PAGE);
+	close(hole.fd);
 	khxmem_umount(NULL);
 }
 
@@ -309,8 +371,9 @@ int main(void)
 {
 	khxmem_mount(NULL, NULL);
 	khxmem_umount(NULL);
-	tap_plan(4 + 3 + 2 + 3 + 5 + 2 + 2);
+	tap_plan(4 + 3 + 1 + 2 + 3 + 5 + 2 + 2);
 	check_size();
+	check_last_room();
 	check_cgroup();
 	return tap_exit();
 }
