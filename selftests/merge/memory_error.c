@@ -15,6 +15,7 @@
 #include "tap.h"
 
 #define PAGES	16UL
+#define BLOCK	512UL	/* pages of 2 MiB */
 
 #ifndef MADV_HWPOISON
 #define MADV_HWPOISON 100
@@ -117,6 +118,38 @@ static void check_zero(char *map)
 	khxmem_umount("-other");
 }
 
+/* A page of 2 MiB, all zeros but one: it would be split. */
+static void check_huge(void)
+{
+	long looks;
+	char *map;
+	int fd;
+
+	khxmem_mount("-huge", "huge=always");
+	fd = khxmem_file("-huge", BLOCK);
+	map = khxmem_map(fd, BLOCK);
+	page_fill(map, 7);
+	if (figure("huge_pages") != 1)
+		tap_bail("no page of 2 MiB");
+	tap_expect_splat("Memory failure");
+	madvise(map + 300 * PAGE, PAGE, MADV_HWPOISON);
+	scan_fast();
+	scan_passes(16);
+	looks = figure("pages_scanned");
+	scan_passes(16);
+	scan_stop();
+	tap_is(figure("pages_scanned"), looks,
+	       "a page of 2 MiB with a bad part is not read");
+	tap_is(figure("huge_pages"), 1, "nor split");
+	tap_ok(pwrite(fd, "x", 1, 300 * PAGE) < 0 && errno == EIO,
+	       "nor is the bad part written by write(2)");
+	tap_ok(page_holds(map, 7), "the rest is well");
+	tap_expect_splat(NULL);
+	munmap(map, BLOCK * PAGE);
+	close(fd);
+	khxmem_umount("-huge");
+}
+
 int main(void)
 {
 	char *map, *other;
@@ -127,12 +160,13 @@ int main(void)
 	map = khxmem_map(fd, PAGES);
 	other = khxmem_map(fd, PAGES);
 	merge_all(map);
-	tap_plan(9 + 3 + 2);
+	tap_plan(9 + 3 + 2 + 4);
 	check_merged(fd, map, other);
 	check_private(fd, map);
 	ftruncate(fd, 0);
 	ftruncate(fd, PAGES * PAGE);
 	check_zero(map);
+	check_huge();
 	munmap(other, PAGES * PAGE);
 	munmap(map, PAGES * PAGE);
 	close(fd);
