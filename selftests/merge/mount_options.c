@@ -80,6 +80,16 @@ static void check_refused(void)
 	}
 }
 
+/* Not by mount(2): what it refuses goes into the kernel's log as it is. */
+static void check_ascii(void)
+{
+	int fs = fsopen("khxmem", 0);
+
+	tap_ok(fsconfig(fs, FSCONFIG_SET_STRING, "domain", "caf\xe9", 0) &&
+	       errno == EINVAL, "a domain's name is ASCII");
+	close(fs);
+}
+
 static void check_taken(void)
 {
 	unsigned int i;
@@ -154,8 +164,9 @@ int main(void)
 {
 	khxmem_mount(NULL, NULL);
 	khxmem_umount(NULL);
-	tap_plan(sizeof(bad) / sizeof(*bad) + sizeof(good) / sizeof(*good) + 14);
+	tap_plan(sizeof(bad) / sizeof(*bad) + sizeof(good) / sizeof(*good) + 15);
 	check_refused();
+	check_ascii();
 	check_taken();
 	check_effect();
 	check_remount();
