@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -162,6 +163,88 @@ static void check_unmerging(void)
 	munmap(map, MERGED * PAGE);
 	close(fd);
 	khxmem_umount("-other");
+	khxmem_umount(NULL);
+}
+
+/* Of the mount that @fd is of. */
+static long pages_used(int fd)
+{
+	struct statfs st;
+
+	return fstatfs(fd, &st) ? -1 : (long)(st.f_blocks - st.f_bfree);
+}
+
+/* A guest may end at any time: what it gives up is not made again behind its back. */
+#define ENDING_PAGES	2048UL
+#define ENDINGS		20
+
+static void check_unmerging_what_ends(void)
+{
+	int dir, fd, ret, i, failed = 0;
+	pthread_t thread;
+	unsigned long j;
+	char *map;
+
+	khxmem_mount(NULL, "size=64m");
+	dir = open(KHXMEM_DIR, O_RDONLY | O_DIRECTORY);
+	for (i = 0; i < ENDINGS; i++) {
+		fd = khxmem_file(NULL, ENDING_PAGES);
+		map = khxmem_map(fd, ENDING_PAGES);
+		for (j = 0; j < ENDING_PAGES; j++)
+			page_fill(map + j * PAGE, 7);
+		scan_fast();
+		figure_reaches("pages_sharing", ENDING_PAGES - 1, 60);
+		pthread_create(&thread, NULL, unmerge_thread, &ret);
+		usleep(i * 1000);
+		munmap(map, ENDING_PAGES * PAGE);
+		close(fd);
+		pthread_join(thread, NULL);
+		failed += !!ret;
+	}
+	tap_is(failed, 0, "unmerging copes with files that end");
+	tap_is(pages_used(dir), 0, "and they leave no page");
+	close(dir);
+	khxmem_umount(NULL);
+}
+
+/* Told to unmerge, a process is killed when a quarter is done. */
+static void unmerge_some(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		setting("run", 2);
+		_exit(0);
+	}
+	while (figure("pages_sharing") > (long)MERGED * 3 / 4 &&
+	       !waitpid(pid, NULL, WNOHANG))
+		;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* Then all merges again: the next time begins with the first page, too. */
+static void check_unmerging_again(void)
+{
+	unsigned long i;
+	char *map;
+	int fd;
+
+	khxmem_mount(NULL, NULL);
+	fd = khxmem_file(NULL, MERGED);
+	map = khxmem_map(fd, MERGED);
+	for (i = 0; i < MERGED; i++)
+		page_fill(map + i * PAGE, few_values(i));
+	scan_fast();
+	figure_reaches("pages_sharing", MERGED - 100, 60);
+	unmerge_some();
+	tap_diag("unmerging was killed at %ld", figure("pages_sharing"));
+	scan_fast();
+	figure_reaches("pages_sharing", MERGED - 100, 60);
+	tap_is(setting("run", 2) ?: figure("pages_shared"), 0,
+	       "unmerging unmerges all, also after one that was killed");
+	munmap(map, MERGED * PAGE);
+	close(fd);
 	khxmem_umount(NULL);
 }
 
@@ -326,9 +409,11 @@ int main(void)
 
 	khxmem_mount(NULL, NULL);
 	khxmem_umount(NULL);
-	tap_plan(3 + 2 + 4 * quiet);
+	tap_plan(3 + 5 + 4 * quiet);
 	check_groups();
 	check_unmerging();
+	check_unmerging_what_ends();
+	check_unmerging_again();
 	check_empty_files();
 	if (quiet) {
 		check_unmerging_empty_files();
