@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -18,7 +21,7 @@
 #define SYSFS "/sys/kernel/khx_merge/"
 #define CGROUP "/sys/fs/cgroup"
 
-static const char *mount_dir(const char *suffix)
+const char *khxmem_dir(const char *suffix)
 {
 	static char dir[256];
 
@@ -28,7 +31,7 @@ static const char *mount_dir(const char *suffix)
 
 int khxmem_try_mount(const char *suffix, const char *options)
 {
-	const char *dir = mount_dir(suffix);
+	const char *dir = khxmem_dir(suffix);
 
 	mkdir(dir, 0755);
 	return mount("khxmem", dir, "khxmem", 0, options) ? -errno : 0;
@@ -48,13 +51,13 @@ void khxmem_mount(const char *suffix, const char *options)
 
 void khxmem_umount(const char *suffix)
 {
-	if (umount(mount_dir(suffix)))
+	if (umount(khxmem_dir(suffix)))
 		tap_bail("umount: %s", strerror(errno));
 }
 
 int khxmem_file(const char *suffix, unsigned long pages)
 {
-	int fd = open(mount_dir(suffix), O_TMPFILE | O_RDWR, 0600);
+	int fd = open(khxmem_dir(suffix), O_TMPFILE | O_RDWR, 0600);
 
 	if (fd < 0 || ftruncate(fd, pages * PAGE))
 		tap_bail("new file: %s", strerror(errno));
@@ -114,6 +117,18 @@ long smaps_kib(const char *name)
 	if (file)
 		fclose(file);
 	return kib;
+}
+
+bool run_on(pid_t pid, int cpu)
+{
+	cpu_set_t set;
+	int i;
+
+	CPU_ZERO(&set);
+	for (i = 0; i < CPU_SETSIZE; i++)
+		if (cpu < 0 || i == cpu)
+			CPU_SET(i, &set);
+	return !sched_setaffinity(pid, sizeof(set), &set);
 }
 
 long figure(const char *name)
@@ -252,6 +267,45 @@ void group_join(void)
 {
 	if (write_text(GROUP "/cgroup.procs", "0"))
 		_exit(3);
+}
+
+void member_start(struct member *member, int fd, void (*prepare)(int fd),
+		  void (*act)(int fd))
+{
+	int pair[2];
+	char byte = 0;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+		tap_bail("socketpair: %s", strerror(errno));
+	member->socket = pair[0];
+	member->pid = fork();
+	if (member->pid < 0)
+		tap_bail("fork: %s", strerror(errno));
+	if (!member->pid) {
+		close(pair[0]);
+		group_join();
+		prepare(fd);
+		if (write(pair[1], &byte, 1) == 1 && read(pair[1], &byte, 1) == 1)
+			act(fd);
+		_exit(0);
+	}
+	close(pair[1]);
+	if (read(pair[0], &byte, 1) != 1)
+		tap_bail("the group has no member");
+}
+
+void member_act(const struct member *member)
+{
+	if (write(member->socket, "", 1) != 1)
+		tap_bail("write: %s", strerror(errno));
+}
+
+void member_end(const struct member *member)
+{
+	write_text(GROUP "/memory.high", "max");
+	kill(member->pid, SIGKILL);
+	waitpid(member->pid, NULL, 0);
+	close(member->socket);
 }
 
 bool dies_of(int signal, void (*fn)(void *), void *arg)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define PAGE		4096UL
 #define WORDS		(PAGE / sizeof(uint64_t))
@@ -18,6 +19,8 @@
 int khxmem_try_mount(const char *suffix, const char *options);
 void khxmem_mount(const char *suffix, const char *options);
 void khxmem_umount(const char *suffix);
+/* Where; valid until the next call. */
+const char *khxmem_dir(const char *suffix);
 
 /* A file of @pages pages, already unlinked; ends the test on failure. */
 int khxmem_file(const char *suffix, unsigned long pages);
@@ -37,6 +40,9 @@ long smaps_kib(const char *name);
 /* On the monotonic clock. */
 double seconds_now(void);
 
+/* On processor @cpu only, or on any for -1; false if that cannot be. */
+bool run_on(pid_t pid, int cpu);
+
 /* Files of /sys/kernel/khx_merge. */
 long figure(const char *name);
 int setting(const char *name, long value);
@@ -54,6 +60,20 @@ bool figure_falls(const char *name, long value, unsigned int seconds);
 bool group_make(void);
 /* This thread joins it. */
 void group_join(void);
+
+/*
+ * A process in the cgroup: it has prepared something with @fd, and waits until it is
+ * told to act. Its end takes the group's memory.high away, too.
+ */
+struct member {
+	pid_t pid;
+	int socket;
+};
+
+void member_start(struct member *member, int fd, void (*prepare)(int fd),
+		  void (*act)(int fd));
+void member_act(const struct member *member);
+void member_end(const struct member *member);
 int write_text(const char *path, const char *text);
 long read_number(const char *path);
 
