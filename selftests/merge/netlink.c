@@ -24,6 +24,7 @@
 
 #define RANDOM_MESSAGES	4000
 #define FILES		300
+#define DOMAINS		250
 
 static const struct request requests[] = {
 	{ "get", KHX_MERGE_CMD_GET, false, false, { }, 0 },
@@ -149,21 +150,53 @@ static void test_elsewhere(void)
 	       "another network namespace has no such family");
 }
 
-static struct {
-	int fds[FILES], left;
-} opened;
+/* What a dump lists, one after the other, more than a few of its messages hold. */
+struct crowd {
+	const char *name;
+	uint8_t cmd;
+	void (*come)(int i);
+	void (*go)(int i);
+	int nr, left;
+};
 
-static void open_files(void)
+static int crowd_fds[FILES];
+
+static void file_come(int i)
 {
-	for (int i = 0; i < FILES; i++)
-		opened.fds[i] = khxmem_file(NULL, 1);
-	opened.left = FILES;
+	crowd_fds[i] = khxmem_file(NULL, 1);
 }
 
-static void close_files(int down_to)
+static void file_go(int i)
 {
-	while (opened.left > down_to)
-		close(opened.fds[--opened.left]);
+	close(crowd_fds[i]);
+}
+
+static const char *domain_suffix(int i)
+{
+	static char suffix[16];
+
+	snprintf(suffix, sizeof(suffix), "-%d", i);
+	return suffix;
+}
+
+static void domain_come(int i)
+{
+	char options[128];
+
+	snprintf(options, sizeof(options), "domain=%063d", i);
+	khxmem_mount(domain_suffix(i), options);
+}
+
+static void domain_go(int i)
+{
+	khxmem_umount(domain_suffix(i));
+	rmdir(khxmem_dir(domain_suffix(i)));
+}
+
+static void crowd_leave(struct crowd *crowd, int down_to)
+{
+	while (crowd->left > down_to)
+		crowd->go(--crowd->left);
 }
 
 static int count_cb(const struct nlmsghdr *nlh, void *data)
@@ -173,34 +206,45 @@ static int count_cb(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
-static int close_cb(const struct nlmsghdr *nlh, void *data)
+static int leave_cb(const struct nlmsghdr *nlh, void *data)
 {
+	struct crowd *crowd = data;
+
 	(void)nlh;
-	(void)data;
-	close_files(opened.left - 1);
+	crowd_leave(crowd, crowd->nr - 1);
 	return MNL_CB_OK;
 }
 
-/* More than one message of the dump holds. */
-static void test_many_files(struct ctl *ctl)
+static void test_crowd(struct ctl *ctl, struct crowd *crowd)
 {
 	int nr = 0;
 
-	khxmem_mount(NULL, NULL);
-	open_files();
-	ctl_run(ctl, ctl_request(ctl, KHX_MERGE_CMD_FILE_GET, NLM_F_DUMP),
-		count_cb, &nr);
-	tap_is(nr, FILES, "all of many files are listed");
+	for (crowd->left = 0; crowd->left < crowd->nr; crowd->left++)
+		crowd->come(crowd->left);
+	ctl_run(ctl, ctl_request(ctl, crowd->cmd, NLM_F_DUMP), count_cb, &nr);
+	tap_is(nr, crowd->nr, "all of many %s are listed", crowd->name);
 	tap_ok(!ctl->interrupted, "at once");
-	ctl_run(ctl, ctl_request(ctl, KHX_MERGE_CMD_FILE_GET, NLM_F_DUMP),
-		close_cb, NULL);
-	tap_ok(ctl->interrupted, "where some go meanwhile, the reader is told");
-	close_files(0);
+	ctl_run(ctl, ctl_request(ctl, crowd->cmd, NLM_F_DUMP), leave_cb, crowd);
+	tap_ok(ctl->interrupted, "where one goes meanwhile, the reader is told");
+	crowd_leave(crowd, 0);
 	nr = 0;
-	ctl_run(ctl, ctl_request(ctl, KHX_MERGE_CMD_FILE_GET, NLM_F_DUMP),
-		count_cb, &nr);
+	ctl_run(ctl, ctl_request(ctl, crowd->cmd, NLM_F_DUMP), count_cb, &nr);
 	tap_is(nr, 0, "and none that is gone");
+}
+
+static void test_crowds(struct ctl *ctl)
+{
+	static struct crowd files = {
+		"files", KHX_MERGE_CMD_FILE_GET, file_come, file_go, FILES, 0
+	}, domains = {
+		"domains", KHX_MERGE_CMD_DOMAIN_GET, domain_come, domain_go,
+		DOMAINS, 0
+	};
+
+	khxmem_mount(NULL, NULL);
+	test_crowd(ctl, &files);
 	khxmem_umount(NULL);
+	test_crowd(ctl, &domains);
 }
 
 static void unmerge(void)
@@ -310,7 +354,7 @@ int main(int argc, char **argv)
 	khxmem_umount(NULL);
 	ctl = malloc(sizeof(*ctl));
 	ctl_open_family(ctl, KHX_MERGE_GENL_NAME);
-	tap_plan(N_REQUESTS + 2 + 3 + 4 + 1 + 2 + N_KEPT);
+	tap_plan(N_REQUESTS + 2 + 3 + 2 * 4 + 1 + 2 + N_KEPT);
 	requests_test(ctl, requests, N_REQUESTS);
 	tap_is(figure("run"), 0, "nothing of what was refused was done");
 	tap_is(figure("cpu_limit"), 10, "and what was asked for was");
@@ -318,7 +362,7 @@ int main(int argc, char **argv)
 	test_powerless("nor does one who may do all but administer",
 		       lose_sys_admin);
 	test_elsewhere();
-	test_many_files(ctl);
+	test_crowds(ctl);
 	test_parallel(ctl);
 	test_random(ctl);
 	ctl_close(ctl);
