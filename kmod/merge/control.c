@@ -70,9 +70,8 @@ static u64 khx_merge_cpu_ns;	/* of the thread, as it last knew it */
 #define KHX_MERGE_IDLE_MAX_MSECS	1000U
 
 /*
- * So does one that gained little by its merges, as about as much was written again
- * meanwhile: each costs a guest faults, so what does not last is not to be looked for
- * all the time.
+ * So does one that merged while half as much or more was written again: each costs a
+ * guest faults, so what does not last is not to be looked for all the time.
  */
 #define KHX_MERGE_CHURN_MAX_MSECS	16000U
 
@@ -112,17 +111,12 @@ unsigned long khx_merge_control_metadata(const unsigned long *totals)
 	       khx_merge_hint_bytes();
 }
 
-/* Pages. */
-static long khx_merge_control_saved(const unsigned long *totals)
-{
-	return totals[KHX_MERGE_MERGED] - totals[KHX_MERGE_SHARED] +
-	       totals[KHX_MERGE_ZEROED];
-}
-
 long khx_merge_control_profit(const unsigned long *totals)
 {
-	return khx_merge_control_saved(totals) * (long)PAGE_SIZE -
-	       khx_merge_control_metadata(totals);
+	long saved = totals[KHX_MERGE_MERGED] - totals[KHX_MERGE_SHARED] +
+		     totals[KHX_MERGE_ZEROED];
+
+	return saved * (long)PAGE_SIZE - khx_merge_control_metadata(totals);
 }
 
 static int khx_merge_control_apply(enum khx_merge_setting which,
@@ -210,35 +204,48 @@ static unsigned int khx_merge_control_pause(u64 work_ns, unsigned int idle_msecs
 	return max(pause, idle_msecs);
 }
 
-/* How many more pages are saved than at the end of the last pass. */
-static long khx_merge_control_gain(void)
+/*
+ * What passes have merged, and what has been written again meanwhile, the last ones
+ * above all: a pass counts for a quarter, as not each pass merges what is written
+ * before the next.
+ */
+struct khx_merge_churn {
+	long merges;
+	long breaks;
+	long breaks_before;	/* of all time, at the end of the last pass */
+};
+
+static void khx_merge_control_churn(struct khx_merge_churn *churn,
+				    const struct khx_merge_progress *pass)
 {
-	static long saved_before;
 	unsigned long totals[KHX_MERGE_NR_STATS];
-	long saved, gain;
+	long breaks;
 
 	khx_merge_domain_totals(totals);
-	saved = khx_merge_control_saved(totals);
-	gain = saved - saved_before;
-	saved_before = saved;
-	return gain;
+	breaks = totals[KHX_MERGE_BREAKS];
+	churn->merges += (long)pass->merges - churn->merges / 4;
+	/* Fewer: a domain is gone, and what was counted there. */
+	churn->breaks += max(breaks - churn->breaks_before, 0L) -
+			 churn->breaks / 4;
+	churn->breaks_before = breaks;
 }
 
 /*
  * Memory at rest, or written as fast as it is merged: look at it less often, until
- * looking pays again. What merges for good saves every other page at least.
+ * looking pays again.
  */
 static unsigned int khx_merge_control_idle(unsigned int idle_msecs,
 					   const struct khx_merge_progress *pass)
 {
+	static struct khx_merge_churn churn;
 	unsigned int pause = khx_merge_control_get(KHX_MERGE_SLEEP_MSECS);
 	unsigned int most = pass->merges ? KHX_MERGE_CHURN_MAX_MSECS :
 					   KHX_MERGE_IDLE_MAX_MSECS;
-	long gain = khx_merge_control_gain();
 
+	khx_merge_control_churn(&churn, pass);
 	if (!pause)
 		return 0;
-	if (4 * gain > (long)pass->merges)
+	if (pass->merges && 2 * churn.breaks < churn.merges)
 		return idle_msecs / 4;
 	return clamp(idle_msecs * 2, pause, max(pause, most));
 }
