@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -239,6 +240,28 @@ static bool forgives_nonsense(void)
 	return features;
 }
 
+/* A back end that has no file left for a connection has one later. */
+static bool survives_shortage(void)
+{
+	struct rlimit none, old;
+	struct front_end front;
+	uint32_t base;
+	pid_t peer;
+
+	if (front_connect(&front, path))
+		return false;
+	peer = peer_of(&front);
+	if (prlimit(peer, RLIMIT_NOFILE, NULL, &old))
+		return false;
+	none = (struct rlimit){ 0, old.rlim_max };
+	if (prlimit(peer, RLIMIT_NOFILE, &none, NULL))
+		return false;
+	close(front.socket);
+	sleep(2);
+	return !prlimit(peer, RLIMIT_NOFILE, &old, NULL) &&
+	       session_works(0, &base);
+}
+
 int main(int argc, char **argv)
 {
 	static uint8_t big[512];
@@ -249,7 +272,7 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		tap_bail("usage: bridge SOCKET");
 	path = argv[1];
-	tap_plan(14);
+	tap_plan(15);
 	tap_ok(session_works(0, &base), "a front end reads and writes");
 	tap_is(base, 3, "GET_VRING_BASE tells where it stopped");
 	tap_ok(cut_for(1, 2, NULL, 0, 0), "a wrong version ends the session");
@@ -260,6 +283,7 @@ int main(int argc, char **argv)
 	tap_ok(refuses_ring(), "a ring outside the memory is refused");
 	tap_ok(keeps_memory(), "so is other memory below a running one");
 	tap_ok(keeps_log(), "and a log too small for it");
+	tap_ok(survives_shortage(), "it goes on when it can have files again");
 	tap_ok(forgives_nonsense(), "1000 unknown requests are ignored");
 	tap_ok(device_goes_first(), "the device goes before the connections");
 	for (i = 0; i < 20; i++) {

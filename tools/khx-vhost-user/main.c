@@ -191,6 +191,25 @@ static void open_disks(void)
 	}
 }
 
+/* What other processes have used up is no reason to end all disks. */
+static void accept_failed(void)
+{
+	switch (errno) {
+	case EINTR:
+	case ECONNABORTED:
+		break;
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		log_error("accept: %s, trying again", strerror(errno));
+		sleep(1);
+		break;
+	default:
+		die("accept: %s", strerror(errno));
+	}
+}
+
 static void *disk_thread(void *arg)
 {
 	struct disk *disk = arg;
@@ -203,8 +222,8 @@ static void *disk_thread(void *arg)
 		socket = accept4(disk->listener, NULL, NULL, SOCK_CLOEXEC);
 		if (socket >= 0)
 			session_run(disk, socket);
-		else if (errno != EINTR && errno != ECONNABORTED)
-			die("accept: %s", strerror(errno));
+		else
+			accept_failed();
 	}
 	return NULL;
 }
