@@ -231,6 +231,79 @@ static void check_unmerging_again(void)
 	khxmem_umount(NULL);
 }
 
+/* The pages of a file go up and up: new ones above, the old ones are punched out. */
+#define PIECE	(1024 * PAGE)
+#define PIECES	4
+
+static volatile bool growing;
+
+/* No page like another. */
+static void write_piece(int fd, unsigned long at)
+{
+	static char piece[PIECE];
+	unsigned long i;
+
+	for (i = 0; i < PIECE; i += PAGE)
+		*(unsigned long *)(piece + i) = 1 + at + i;
+	pwrite(fd, piece, PIECE, at);
+}
+
+static void *grow_thread(void *arg)
+{
+	int fd = *(int *)arg;
+	unsigned long at;
+
+	for (at = 0; growing; at += PIECE) {
+		write_piece(fd, at);
+		if (at >= PIECES * PIECE)
+			fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				  at - PIECES * PIECE, PIECE);
+	}
+	return NULL;
+}
+
+/* More slowly than any machine makes pages. */
+static void scan_slowly(void)
+{
+	setting("pages_to_scan", 100);
+	setting("sleep_millisecs", 20);
+	setting("cpu_limit", 10);
+	setting("profit_guard", 0);
+	setting("run", 1);
+}
+
+/* The scanner does not follow it for ever. */
+static void check_growing_file(void)
+{
+	const unsigned long equal = 256;
+	pthread_t thread;
+	unsigned long i;
+	int fd, other;
+	char *map;
+
+	khxmem_mount(NULL, NULL);
+	khxmem_mount("-other", NULL);
+	fd = khxmem_file(NULL, 1);
+	growing = true;
+	pthread_create(&thread, NULL, grow_thread, &fd);
+	other = khxmem_file("-other", equal);
+	map = khxmem_map(other, equal);
+	scan_slowly();
+	usleep(500000);	/* the scanner is at the first file */
+	for (i = 0; i < equal; i++)
+		page_fill(map + i * PAGE, 7);
+	tap_ok(figure_reaches("pages_sharing", equal - 1, 10),
+	       "pages merge while another file grows faster than the scanner goes");
+	scan_stop();
+	growing = false;
+	pthread_join(thread, NULL);
+	munmap(map, equal * PAGE);
+	close(other);
+	close(fd);
+	khxmem_umount("-other");
+	khxmem_umount(NULL);
+}
+
 /* Files without pages are not for nothing: a pass over many is in many parts. */
 static void check_empty_files(void)
 {
@@ -397,13 +470,15 @@ int main(void)
 
 	khxmem_mount(NULL, NULL);
 	khxmem_umount(NULL);
-	tap_plan(3 + 5 + 5 * quiet);
+	tap_plan(3 + 5 + 6 * quiet);
 	check_groups();
 	check_unmerging();
 	check_unmerging_what_ends();
 	check_unmerging_again();
 	check_empty_files();
 	if (quiet) {
+		/* Not yet seen on the debug kernel. */
+		check_growing_file();
 		check_unmerging_empty_files();
 		check_many_mappings();
 		check_many_copies();
