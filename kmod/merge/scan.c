@@ -5,8 +5,9 @@
  * The scanner goes round all files. It looks at pages that carry the index mark
  * KHX_MERGE_MARK_LOOK only, and those are few once a guest is quiet: a page that
  * was found unchanged twice loses its mark, and who writes it sets the mark again:
- * page_mkwrite(), a write fault, write(2) or fallocate(2). The index tree leads from one marked page to the next, so
- * a pass over quiet memory costs next to nothing.
+ * page_mkwrite(), a write fault, write(2) or fallocate(2). The index tree leads
+ * from one marked page to the next, so a pass over quiet memory costs next to
+ * nothing.
  *
  * A page is merged when two looks at it, in two passes, have found it unchanged.
  * For a marked private page:

@@ -55,7 +55,8 @@ static void set_up_memory(struct disk *disk)
 	     "VHOST_SET_MEM_TABLE");
 }
 
-void disk_remap(struct disk *disk)
+/* The table of a guest whose rings stay where they are, with all else at @rest. */
+static void put_rest(struct disk *disk, void *rest)
 {
 	struct {
 		struct vhost_memory head;
@@ -63,13 +64,19 @@ void disk_remap(struct disk *disk)
 	} table = {
 		.head.nregions = 2,
 		.regions = {
-			/* Rings stay where they are, all else moves. */
 			[0] = { DISK_GPA, DISK_FIXED,
 				(uintptr_t)disk->memory },
 			[1] = { DISK_GPA + DISK_FIXED,
-				DISK_MEMORY - DISK_FIXED },
+				DISK_MEMORY - DISK_FIXED, (uintptr_t)rest },
 		},
 	};
+
+	must(ioctl(disk->fd, VHOST_SET_MEM_TABLE, &table),
+	     "VHOST_SET_MEM_TABLE");
+}
+
+void disk_remap(struct disk *disk)
+{
 	size_t size = DISK_MEMORY - DISK_FIXED;
 	void *old, *fixed = disk->memory + DISK_FIXED;
 
@@ -77,9 +84,7 @@ void disk_remap(struct disk *disk)
 		   DISK_FIXED);
 	if (old == MAP_FAILED)
 		tap_bail("mmap: %s", strerror(errno));
-	table.regions[1].userspace_addr = (uintptr_t)old;
-	must(ioctl(disk->fd, VHOST_SET_MEM_TABLE, &table),
-	     "VHOST_SET_MEM_TABLE");
+	put_rest(disk, old);
 	/* Whoever still uses the old addresses finds nothing there... */
 	if (mmap(fixed, size, PROT_NONE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != fixed)

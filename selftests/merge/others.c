@@ -114,6 +114,21 @@ static void check_groups(void)
 	rmdir(GROUP);
 }
 
+/* MERGED pages of few values, when nearly all of them are merged. */
+static char *map_merged(int *fd)
+{
+	unsigned long i;
+	char *map;
+
+	*fd = khxmem_file(NULL, MERGED);
+	map = khxmem_map(*fd, MERGED);
+	for (i = 0; i < MERGED; i++)
+		page_fill(map + i * PAGE, few_values(i));
+	scan_fast();
+	figure_reaches("pages_sharing", MERGED - 100, 60);
+	return map;
+}
+
 static void *unmerge_thread(void *arg)
 {
 	*(int *)arg = setting("run", 2);
@@ -126,17 +141,11 @@ static void check_unmerging(void)
 	int fd, ret = -1;
 	pthread_t thread;
 	long files = 0;
-	unsigned long i;
 	char *map;
 
 	khxmem_mount(NULL, NULL);
 	khxmem_mount("-other", NULL);
-	fd = khxmem_file(NULL, MERGED);
-	map = khxmem_map(fd, MERGED);
-	for (i = 0; i < MERGED; i++)
-		page_fill(map + i * PAGE, few_values(i));
-	scan_fast();
-	figure_reaches("pages_sharing", MERGED - 100, 60);
+	map = map_merged(&fd);
 	pthread_create(&thread, NULL, unmerge_thread, &ret);
 	while (figure("pages_sharing"))
 		files += files_in(0.01);
@@ -209,17 +218,11 @@ static void unmerge_some(void)
 /* Then all merges again: the next time begins with the first page, too. */
 static void check_unmerging_again(void)
 {
-	unsigned long i;
 	char *map;
 	int fd;
 
 	khxmem_mount(NULL, NULL);
-	fd = khxmem_file(NULL, MERGED);
-	map = khxmem_map(fd, MERGED);
-	for (i = 0; i < MERGED; i++)
-		page_fill(map + i * PAGE, few_values(i));
-	scan_fast();
-	figure_reaches("pages_sharing", MERGED - 100, 60);
+	map = map_merged(&fd);
 	unmerge_some();
 	tap_diag("unmerging was killed at %ld", figure("pages_sharing"));
 	scan_fast();
