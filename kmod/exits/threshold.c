@@ -164,12 +164,17 @@ static bool khx_exits_threshold_any(void)
 
 static void khx_exits_threshold_work(struct work_struct *work)
 {
+	unsigned long elapsed;
+
 	mutex_lock(&khx_exits_vm_lock);
 	if (khx_exits_threshold_any()) {
-		khx_exits_threshold_sample_all(max(jiffies -
-						   khx_exits_threshold_last,
-						   1UL));
-		schedule_delayed_work(&khx_exits_threshold_worker, HZ);
+		elapsed = jiffies - khx_exits_threshold_last;
+		/* Less: all were deleted, and one added, since we were scheduled. */
+		if (elapsed >= HZ) {
+			khx_exits_threshold_sample_all(elapsed);
+			elapsed = 0;
+		}
+		schedule_delayed_work(&khx_exits_threshold_worker, HZ - elapsed);
 	}
 	mutex_unlock(&khx_exits_vm_lock);
 }
