@@ -18,6 +18,7 @@ struct eventfd_ctx;
 struct khx_blk_backend;
 struct khx_blk_pool;
 struct khx_memory;
+struct page;
 struct seq_file;
 
 /* What the configuration space says; together they bound one request. */
@@ -82,6 +83,9 @@ struct khx_blk_queue {
  * @event_lock: guards @config_event and @sectors
  * @config_event: to be signalled when @sectors changes, or NULL
  * @sectors: size that was last seen
+ * @bases_page: pinned, where virtqueues that stop leave their bases, or NULL;
+ *              guarded by the device's mutex
+ * @bases_offset: where in that page
  * @queues: all of them
  * @vqs: their virtqueues, as the core wants them
  */
@@ -93,6 +97,8 @@ struct khx_blk {
 	spinlock_t event_lock;
 	struct eventfd_ctx *config_event;
 	u64 sectors;
+	struct page *bases_page;
+	unsigned int bases_offset;
 	struct khx_blk_queue *queues;
 	struct khx_virtqueue *vqs[KHX_BLK_QUEUES];
 };
@@ -128,6 +134,11 @@ long khx_blk_config_get(struct khx_blk *blk,
 			struct khx_blk_config __user *argp);
 long khx_blk_config_set_event(struct khx_blk *blk, int fd);
 u64 khx_blk_config_sectors(struct khx_blk *blk);
+
+/* bases.c */
+long khx_blk_bases_set(struct khx_blk *blk, const u64 __user *argp);
+void khx_blk_bases_save(struct khx_blk_queue *queue);
+void khx_blk_bases_drop(struct khx_blk *blk);
 
 /* queue.c */
 void khx_blk_queue_init(struct khx_blk_queue *queue, struct khx_blk *blk);

@@ -48,6 +48,7 @@ static void khx_blk_detach(struct khx_device *dev)
 	khx_blk_backend_destroy(blk->backend);
 	blk->backend = NULL;
 	khx_blk_config_set_event(blk, -1);
+	khx_blk_bases_drop(blk);
 	memset(blk->serial, 0, sizeof(blk->serial));
 	blk->wce = true;
 }
@@ -154,6 +155,8 @@ static long khx_blk_device_ioctl(struct khx_device *dev, unsigned int cmd,
 		return khx_blk_set_config_event(blk, argp);
 	case KHX_BLK_RUN_VRING:
 		return khx_blk_run_vring(blk, argp);
+	case KHX_BLK_SET_BASES:
+		return khx_blk_bases_set(blk, argp);
 	default:
 		return -ENOIOCTLCMD;
 	}

@@ -408,8 +408,10 @@ void khx_blk_queue_stop(struct khx_blk_queue *queue)
 	wait_event_idle(queue->drained, !READ_ONCE(queue->in_flight));
 	/* 3. */
 	mutex_lock(&vq->mutex);
-	if (queue->pool)
+	if (queue->pool) {
 		khx_blk_pool_destroy(queue->pool);
+		khx_blk_bases_save(queue);
+	}
 	queue->pool = NULL;
 	khx_memory_put(queue->memory);
 	queue->memory = NULL;

@@ -68,6 +68,17 @@
  *	-ENOMEM   memory for the requests in flight, set aside here: at most
  *	          KHX_BLK_DEPTH of them, and no more is needed while it runs
  *
+ *   KHX_BLK_SET_BASES, __u64
+ *	The address of a __u32 for each of KHX_BLK_QUEUES virtqueues, aligned to
+ *	their size; 0: nowhere. Whenever a virtqueue stops, for whatever reason,
+ *	also because its owner was killed, the base to go on from is left there
+ *	before the device is released: put it where others can find it. The
+ *	page is pinned until VHOST_RESET_OWNER or the last close.
+ *
+ *	-EFAULT   not writable, or not memory that can be pinned for long
+ *	-EINVAL   not aligned
+ *	-ENOMEM
+ *
  * VHOST_GET_VRING_BASE of a running virtqueue is a snapshot, and of no use to
  * go on from. Closing the last reference to the device stops all of them.
  *
@@ -131,5 +142,6 @@ struct khx_blk_config {
 #define KHX_BLK_SET_WCE		_IOW(VHOST_VIRTIO, 0xc2, __u32)
 #define KHX_BLK_SET_CONFIG_EVENT _IOW(VHOST_VIRTIO, 0xc3, __s32)
 #define KHX_BLK_RUN_VRING	_IOW(VHOST_VIRTIO, 0xc4, struct vhost_vring_state)
+#define KHX_BLK_SET_BASES	_IOW(VHOST_VIRTIO, 0xc5, __u64)
 
 #endif /* _UAPI_LINUX_KHX_BLK_H */
