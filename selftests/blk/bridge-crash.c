@@ -12,50 +12,19 @@
 #include <unistd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
+#include "back-end.h"
 #include "front-end.h"
 #include "records.h"
 #include "tap.h"
 
 #define PATIENCE_MS	20000
 
-static const char *path;
-static char **command;
-static pid_t bridge;
+static struct back_end bridge;
 
 /* Shared with the writer: the last record whose FLUSH was answered. */
 static volatile unsigned int *acked;
-
-static bool listens(void)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	bool ok;
-
-	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
-	ok = !connect(fd, (struct sockaddr *)&address, sizeof(address));
-	close(fd);
-	return ok;
-}
-
-static void need_bridge(void)
-{
-	unsigned int i;
-
-	if (bridge)
-		return;
-	bridge = fork();
-	if (!bridge) {
-		execvp(command[0], command);
-		_exit(127);
-	}
-	for (i = 0; i < PATIENCE_MS / 10 && !listens(); i++)
-		usleep(10000);
-	if (i == PATIENCE_MS / 10)
-		tap_bail("%s does not listen", command[0]);
-}
 
 static bool is_cut(struct front_end *front)
 {
@@ -89,7 +58,7 @@ static void write_records(unsigned int n)
 {
 	struct front_end front;
 
-	if (front_connect(&front, path) || front_start(&front))
+	if (front_connect(&front, bridge.path) || front_start(&front))
 		_exit(1);
 	for (;; n++) {
 		record_fill(front_data(&front, 0), n);
@@ -105,8 +74,8 @@ static unsigned int check_records(unsigned int last)
 	struct front_end front;
 	unsigned int n, bad = 0;
 
-	need_bridge();
-	if (front_connect(&front, path) || front_start(&front))
+	back_end_need(&bridge);
+	if (front_connect(&front, bridge.path) || front_start(&front))
 		tap_bail("no front end");
 	for (n = records_first(last); n <= last + 1; n++)
 		bad += io(&front, VIRTIO_BLK_T_IN, n) ||
@@ -122,18 +91,17 @@ static bool crash(bool back)
 	pid_t writer;
 	int status;
 
-	need_bridge();
+	back_end_need(&bridge);
 	writer = fork();
 	if (!writer)
 		write_records(before + 1);
 	while (*acked == before && !waitpid(writer, &status, WNOHANG))
 		usleep(1000);
 	usleep(rand() % 20000);
-	kill(back ? bridge : writer, SIGKILL);
-	if (back) {
-		waitpid(bridge, &status, 0);
-		bridge = 0;
-	}
+	if (back)
+		back_end_kill(&bridge, SIGKILL);
+	else
+		kill(writer, SIGKILL);
 	waitpid(writer, &status, 0);
 	return *acked != before;
 }
@@ -147,8 +115,8 @@ int main(int argc, char **argv)
 		tap_bail("usage: bridge-crash front|back ROUNDS SOCKET COMMAND...");
 	back = !strcmp(argv[1], "back");
 	rounds = atoi(argv[2]);
-	path = argv[3];
-	command = argv + 4;
+	bridge.path = argv[3];
+	bridge.command = argv + 4;
 	acked = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (acked == MAP_FAILED)
@@ -159,8 +127,7 @@ int main(int argc, char **argv)
 		wrote += crash(back);
 		bad += check_records(*acked);
 	}
-	if (bridge)
-		kill(bridge, SIGTERM);
+	back_end_kill(&bridge, SIGTERM);
 	tap_diag("%u records", *acked);
 	tap_is(wrote, rounds, "records were written each time");
 	tap_is(bad, 0, "records that are missing or torn");
