@@ -8,7 +8,8 @@
  * A front end is not trusted. The kernel reads and writes rings and the dirty
  * log where we say, in our address space; hence both are checked to lie in
  * what the front end gave us, whole, before a virtqueue runs with them, and
- * before anything changes that they depend on while it runs: session_check().
+ * before anything changes that they depend on while it runs: what a message
+ * would make of struct setup is a candidate that setup_check() has to pass.
  */
 #include <errno.h>
 #include <poll.h>
@@ -18,7 +19,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <linux/virtio_config.h>
 #include <linux/virtio_blk.h>
 
 #include "disk.h"
@@ -26,6 +26,7 @@
 #include "memory.h"
 #include "protocol.h"
 #include "session.h"
+#include "setup.h"
 
 #define PROTOCOL_FEATURES					\
 	((1ull << PROTOCOL_F_MQ) |				\
@@ -37,8 +38,6 @@
 
 /* Bits of the device's type; the others are the ring's and the protocol's. */
 #define TYPE_FEATURES	0xffffffull
-
-#define LOG_PAGE	4096
 
 struct queue {
 	unsigned int num;
@@ -54,14 +53,12 @@ struct session {
 	struct disk *disk;
 	int socket;
 	int backend_socket;		/* for our own messages, or -1 */
-	uint64_t features;
 	uint64_t protocol;
 	bool has_enable;		/* virtqueues wait for being enabled */
 	uint64_t capacity;		/* that the front end knows */
-	struct memory memory;
+	struct setup setup;
 	uint8_t *log;
 	size_t log_map_size;
-	uint64_t log_size;
 	struct queue queues[KHX_BLK_QUEUES];
 };
 
@@ -91,54 +88,10 @@ static struct queue *get_queue(struct session *s, uint32_t index)
 	return index < s->disk->queues ? &s->queues[index] : NULL;
 }
 
-/* Is there room in the log for everything the device may write? */
-static bool log_covers_memory(const struct session *s)
+static int queue_translate(const struct queue *queue, const struct setup *setup,
+			   struct vhost_vring_addr *ours)
 {
-	return memory_end(&s->memory) <= s->log_size * 8 * LOG_PAGE;
-}
-
-/* The kernel logs data, rings, or both; a packed ring where it lies. */
-static bool queue_is_logged(const struct session *s, const struct queue *queue)
-{
-	return s->features & (1ull << VHOST_F_LOG_ALL) ||
-	       queue->addr.flags & (1 << VHOST_VRING_F_LOG);
-}
-
-/* Rings: sizes of their three parts. */
-
-static void queue_sizes(const struct session *s, unsigned int num,
-			uint64_t *desc, uint64_t *avail, uint64_t *used)
-{
-	*desc = 16ull * num;
-	*avail = 6 + 2ull * num;
-	*used = 6 + 8ull * num;
-	if (s->features & (1ull << VIRTIO_F_RING_PACKED)) {
-		*avail = 4;
-		*used = 4;
-	}
-}
-
-/* The front end's addresses as the kernel wants them; all of it must be ours. */
-static int queue_translate(const struct session *s, const struct queue *queue,
-			   struct vhost_vring_addr *addr)
-{
-	uint64_t desc, avail, used;
-
-	queue_sizes(s, queue->num, &desc, &avail, &used);
-	*addr = queue->addr;
-	addr->desc_user_addr = memory_translate(&s->memory,
-						addr->desc_user_addr, desc);
-	addr->avail_user_addr = memory_translate(&s->memory,
-						 addr->avail_user_addr, avail);
-	addr->used_user_addr = memory_translate(&s->memory,
-						addr->used_user_addr, used);
-	if (!addr->desc_user_addr || !addr->avail_user_addr ||
-	    !addr->used_user_addr)
-		return -EFAULT;
-	if (addr->flags & (1 << VHOST_VRING_F_LOG) &&
-	    !memory_has(&s->memory, addr->log_guest_addr, used))
-		return -EFAULT;
-	return queue_is_logged(s, queue) && !log_covers_memory(s) ? -EFAULT : 0;
+	return setup_translate(setup, queue->num, &queue->addr, ours);
 }
 
 static int queue_set_addr(struct session *s, struct queue *queue)
@@ -146,7 +99,7 @@ static int queue_set_addr(struct session *s, struct queue *queue)
 	struct vhost_vring_addr addr;
 	int ret;
 
-	ret = queue_translate(s, queue, &addr);
+	ret = queue_translate(queue, &s->setup, &addr);
 	ret = ret ?: device_ioctl(s, VHOST_SET_VRING_ADDR, &addr);
 	if (!ret)
 		queue->ours = addr;
@@ -154,11 +107,10 @@ static int queue_set_addr(struct session *s, struct queue *queue)
 }
 
 /*
- * Would all that runs still be right with the memory, the log and the features
- * of @s as they are now? The kernel keeps the addresses of a running ring: none
- * of it may move.
+ * Would all that runs still be right with @next? The kernel keeps the addresses of
+ * a running ring: none of it may move.
  */
-static int session_check(const struct session *s)
+static int setup_check(const struct session *s, const struct setup *next)
 {
 	unsigned int i;
 	int ret;
@@ -169,7 +121,7 @@ static int session_check(const struct session *s)
 
 		if (!queue->running)
 			continue;
-		ret = queue_translate(s, queue, &addr);
+		ret = queue_translate(queue, next, &addr);
 		if (ret)
 			return ret;
 		if (addr.desc_user_addr != queue->ours.desc_user_addr ||
@@ -234,17 +186,15 @@ static int on_get_features(struct session *s, struct message *m)
 
 static int on_set_features(struct session *s, struct message *m)
 {
-	uint64_t features = m->payload.u64 & ~(1ull << F_PROTOCOL_FEATURES);
-	uint64_t old = s->features;
+	struct setup next = s->setup;
 	int ret;
 
-	s->features = features;
-	ret = session_check(s) ?:
-	      device_ioctl(s, VHOST_SET_FEATURES, &features);
-	if (ret) {
-		s->features = old;
+	next.features = m->payload.u64 & ~(1ull << F_PROTOCOL_FEATURES);
+	ret = setup_check(s, &next) ?:
+	      device_ioctl(s, VHOST_SET_FEATURES, &next.features);
+	if (ret)
 		return ret;
-	}
+	s->setup = next;
 	s->has_enable = m->payload.u64 & 1ull << F_PROTOCOL_FEATURES;
 	return 0;
 }
@@ -257,61 +207,63 @@ static int on_owner(struct session *s, struct message *m)
 	return DONE;
 }
 
-/* Take the memory of @s into use, instead of @old; or go back to that. */
-static int session_use_memory(struct session *s, const struct memory *old)
+/* Have @memory instead of what there is; unmap what is not used then. */
+static int session_use_memory(struct session *s, const struct memory *memory)
 {
+	struct setup next = s->setup;
 	int ret;
 
-	ret = session_check(s) ?: memory_set_table(&s->memory, s->disk->device);
+	next.memory = *memory;
+	ret = setup_check(s, &next) ?:
+	      memory_set_table(memory, s->disk->device);
 	if (ret) {
-		memory_release(&s->memory, old);
-		s->memory = *old;
-	} else {
-		/* Only now is the kernel done with the mappings. */
-		memory_release(old, &s->memory);
+		memory_release(memory, &s->setup.memory);
+		return ret;
 	}
-	return ret;
+	/* Only now is the kernel done with the mappings. */
+	memory_release(&s->setup.memory, memory);
+	s->setup = next;
+	return 0;
 }
 
 static int on_set_mem_table(struct session *s, struct message *m)
 {
 	struct message_memory *table = &m->payload.memory;
-	struct memory old = s->memory, new = {};
+	struct memory *old = &s->setup.memory, new = {};
 	unsigned int i;
 	int ret = 0;
 
 	if (table->nregions > MAX_FDS || table->nregions != m->nfds)
 		return -EINVAL;
 	for (i = 0; i < table->nregions && !ret; i++)
-		ret = memory_map_again(&new, &old, &table->regions[i],
+		ret = memory_map_again(&new, old, &table->regions[i],
 				       m->fds[i]);
 	if (ret) {
-		memory_release(&new, &old);
+		memory_release(&new, old);
 		return ret;
 	}
-	s->memory = new;
-	return session_use_memory(s, &old);
+	return session_use_memory(s, &new);
 }
 
 static int on_add_mem_reg(struct session *s, struct message *m)
 {
 	const struct message_region *region = &m->payload.slot.region;
-	struct memory old = s->memory;
+	struct memory new = s->setup.memory;
 	int ret;
 
 	if (m->nfds != 1)
 		return -EINVAL;
-	ret = memory_map(&s->memory, region, m->fds[0]);
-	return ret ?: session_use_memory(s, &old);
+	ret = memory_map(&new, region, m->fds[0]);
+	return ret ?: session_use_memory(s, &new);
 }
 
 static int on_rem_mem_reg(struct session *s, struct message *m)
 {
-	struct memory old = s->memory;
+	struct memory new = s->setup.memory;
 	int ret;
 
-	ret = memory_remove(&s->memory, &m->payload.slot.region);
-	return ret ?: session_use_memory(s, &old);
+	ret = memory_remove(&new, &m->payload.slot.region);
+	return ret ?: session_use_memory(s, &new);
 }
 
 static void log_unmap(struct session *s)
@@ -324,7 +276,8 @@ static void log_unmap(struct session *s)
 static int on_set_log_base(struct session *s, struct message *m)
 {
 	const struct message_log *log = &m->payload.log;
-	uint64_t base, old_size = s->log_size;
+	struct setup next = s->setup;
+	uint64_t base;
 	uint8_t *map;
 	int ret;
 
@@ -336,14 +289,15 @@ static int on_set_log_base(struct session *s, struct message *m)
 	if (map == MAP_FAILED)
 		return -errno;
 	base = (uintptr_t)map + log->offset;
-	s->log_size = log->size;
-	ret = session_check(s) ?: device_ioctl(s, VHOST_SET_LOG_BASE, &base);
+	next.log_size = log->size;
+	ret = setup_check(s, &next) ?:
+	      device_ioctl(s, VHOST_SET_LOG_BASE, &base);
 	if (ret) {
-		s->log_size = old_size;
 		munmap(map, log->size + log->offset);
 		return ret;
 	}
 	log_unmap(s);
+	s->setup = next;
 	s->log = map;
 	s->log_map_size = log->size + log->offset;
 	return reply(s, m, 0);
@@ -650,7 +604,7 @@ void session_run(struct disk *disk, int socket)
 		/* The mappings only after the kernel is done with them. */
 		disk_detach(disk);
 	}
-	memory_release(&s.memory, NULL);
+	memory_release(&s.setup.memory, NULL);
 	log_unmap(&s);
 	if (s.backend_socket >= 0)
 		close(s.backend_socket);
