@@ -25,14 +25,19 @@ enum {
 	SET_BACKEND_REQ_FD, IOTLB_MSG, SET_VRING_ENDIAN, GET_CONFIG,
 };
 
+#define GET_INFLIGHT_FD		31
+#define SET_INFLIGHT_FD		32
+
 /* And of what back ends send. */
 #define BACKEND_CONFIG_CHANGE	2
 
 #define VERSION			1
 #define F_PROTOCOL_FEATURES	(1ull << 30)
 #define PROTOCOL_F_MQ		(1ull << 0)
+#define PROTOCOL_F_REPLY_ACK	(1ull << 3)
 #define PROTOCOL_F_BACKEND_REQ	(1ull << 5)
 #define PROTOCOL_F_CONFIG	(1ull << 9)
+#define PROTOCOL_F_INFLIGHT	(1ull << 12)
 
 #define HEADERS	0x40000		/* in guest memory, one page a request */
 
@@ -127,31 +132,52 @@ static int set_memory(struct front_end *front)
 	return set(front, SET_MEM_TABLE, &table, sizeof(table), front->memfd);
 }
 
-int front_connect(struct front_end *front, const char *path)
+static int get_area(struct front_end *front)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {};
+	struct {
+		uint32_t header[3];
+		struct front_area at;
+	} __attribute__((packed)) reply;
+	struct iovec iov = { &reply, sizeof(reply) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+
+	front->area_at = (struct front_area){ .queues = 1,
+					      .queue_size = FRONT_RING };
+	if (front_send(front, GET_INFLIGHT_FD, 0, &front->area_at,
+		       sizeof(front->area_at), NULL, 0) ||
+	    recvmsg(front->socket, &msg, MSG_WAITALL) != sizeof(reply) ||
+	    !CMSG_FIRSTHDR(&msg))
+		return fail("in-flight area");
+	if (front->area >= 0)
+		close(front->area);
+	memcpy(&front->area, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
+	front->area_at = reply.at;
+	return 0;
+}
+
+static int handshake(struct front_end *front, const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	uint64_t features, protocol;
 
-	memset(front, 0, sizeof(*front));
-	front->backend_socket = -1;
 	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
 	front->socket = socket(AF_UNIX, SOCK_STREAM, 0);
 	if (connect(front->socket, (struct sockaddr *)&address,
 		    sizeof(address)))
 		return fail(path);
-	front->memfd = memfd_create("front", 0);
-	if (ftruncate(front->memfd, FRONT_MEMORY))
-		return fail("memory");
-	front->memory = mmap(NULL, FRONT_MEMORY, PROT_READ | PROT_WRITE,
-			     MAP_SHARED | MAP_POPULATE, front->memfd, 0);
-	front->kick = eventfd(0, 0);
-	front->call = eventfd(0, EFD_NONBLOCK);
-
 	if (get_u64(front, GET_FEATURES, &features) ||
 	    get_u64(front, GET_PROTOCOL_FEATURES, &protocol) ||
 	    set_u64(front, SET_PROTOCOL_FEATURES,
 		    protocol & (PROTOCOL_F_MQ | PROTOCOL_F_BACKEND_REQ |
-				PROTOCOL_F_CONFIG), -1) ||
+				PROTOCOL_F_CONFIG | PROTOCOL_F_REPLY_ACK |
+				PROTOCOL_F_INFLIGHT), -1) ||
 	    front_send(front, SET_OWNER, 0, NULL, 0, NULL, 0) ||
 	    get_config(front))
 		return fail("handshake");
@@ -159,33 +185,80 @@ int front_connect(struct front_end *front, const char *path)
 		(F_PROTOCOL_FEATURES | 1ull << VIRTIO_F_VERSION_1 |
 		 1ull << VIRTIO_RING_F_EVENT_IDX |
 		 1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_BLK_F_MQ);
+	if (front->flags & FRONT_PACKED)
+		front->features |= features & 1ull << VIRTIO_F_RING_PACKED;
 	return set_u64(front, SET_FEATURES, front->features, -1) ?:
 	       set_memory(front);
 }
 
+int front_open(struct front_end *front, const char *path, unsigned int flags)
+{
+	memset(front, 0, sizeof(*front));
+	front->flags = flags;
+	front->backend_socket = -1;
+	front->area = -1;
+	front->memfd = memfd_create("front", 0);
+	if (ftruncate(front->memfd, FRONT_MEMORY))
+		return fail("memory");
+	front->memory = mmap(NULL, FRONT_MEMORY, PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_POPULATE, front->memfd, 0);
+	front->kick = eventfd(0, 0);
+	front->call = eventfd(0, EFD_NONBLOCK);
+	return handshake(front, path);
+}
+
+int front_connect(struct front_end *front, const char *path)
+{
+	return front_open(front, path, 0);
+}
+
+int front_reconnect(struct front_end *front, const char *path)
+{
+	close(front->socket);
+	return handshake(front, path);
+}
+
 int front_start(struct front_end *front)
 {
+	bool packed = front->features & (1ull << VIRTIO_F_RING_PACKED);
 	struct vring_layout at = {
+		.packed = packed,
+		.base = packed ? VRING_PACKED_BASE : 0,
 		.event_idx = front->features & (1ull << VIRTIO_RING_F_EVENT_IDX),
 		.num = FRONT_RING,
 		.desc = front->memory,
 		.avail = front->memory + 0x10000,
 		.used = front->memory + 0x20000,
 	};
+
+	memset(front->memory, 0, 0x30000);
+	if (front->ring.states)
+		vring_close(&front->ring);
+	if (vring_open(&front->ring, &at) ||
+	    (front->flags & FRONT_KEEPS && get_area(front)))
+		return -1;
+	return front_resume(front, at.base);
+}
+
+int front_resume(struct front_end *front, uint32_t base)
+{
+	const struct vring_layout *at = &front->ring.at;
 	struct vhost_vring_state state = { front->queue, FRONT_RING };
 	struct vhost_vring_addr addr = {
 		.index = front->queue,
-		.desc_user_addr = (uintptr_t)at.desc,
-		.avail_user_addr = (uintptr_t)at.avail,
-		.used_user_addr = (uintptr_t)at.used,
+		.desc_user_addr = (uintptr_t)at->desc,
+		.avail_user_addr = (uintptr_t)at->avail,
+		.used_user_addr = (uintptr_t)at->used,
 		.log_guest_addr = FRONT_GPA + 0x20000,
 	};
 
-	memset(front->memory, 0, 0x30000);
-	if (vring_open(&front->ring, &at) ||
-	    set(front, SET_VRING_NUM, &state, sizeof(state), -1))
+	if (front->area >= 0 &&
+	    set(front, SET_INFLIGHT_FD, &front->area_at,
+		sizeof(front->area_at), front->area))
 		return -1;
-	state.num = 0;
+	if (set(front, SET_VRING_NUM, &state, sizeof(state), -1))
+		return -1;
+	state.num = base;
 	if (set(front, SET_VRING_BASE, &state, sizeof(state), -1) ||
 	    set(front, SET_VRING_ADDR, &addr, sizeof(addr), -1) ||
 	    set_u64(front, SET_VRING_KICK, front->queue, front->kick) ||
@@ -240,6 +313,8 @@ void front_close(struct front_end *front)
 	vring_close(&front->ring);
 	munmap(front->memory, FRONT_MEMORY);
 	close(front->memfd);
+	if (front->area >= 0)
+		close(front->area);
 }
 
 static uint8_t *header_of(struct front_end *front, uint32_t index)

@@ -28,8 +28,14 @@ struct front_request {
 struct front_end {
 	int socket;
 	int backend_socket;	/* what the back end tells of itself, or -1 */
+	unsigned int flags;
 	int memfd;
 	uint8_t *memory;
+	int area;		/* in-flight area, or -1 */
+	struct front_area {
+		uint64_t size, offset;
+		uint16_t queues, queue_size;
+	} area_at;
 	int kick;
 	int call;
 	unsigned int queue;	/* which one, if it was changed before the start */
@@ -38,11 +44,18 @@ struct front_end {
 	struct vring_driver ring;
 };
 
+#define FRONT_PACKED	(1 << 0)
+#define FRONT_KEEPS	(1 << 1)	/* the in-flight area of the back end */
+
 /* 0 or -1, with a line on stderr. */
 int front_connect(struct front_end *front, const char *path);
+int front_open(struct front_end *front, const char *path, unsigned int flags);
 int front_start(struct front_end *front);
 int front_stop(struct front_end *front, uint32_t *base);
 void front_close(struct front_end *front);
+/* The connection has broken: have another one, and go on with the ring as it is. */
+int front_reconnect(struct front_end *front, const char *path);
+int front_resume(struct front_end *front, uint32_t base);
 /* Be told of changes; wait for one, and have the configuration anew. */
 int front_listen(struct front_end *front);
 bool front_wait_config(struct front_end *front, int ms);

@@ -115,9 +115,11 @@ static int watch_block_devices(void)
 }
 
 /*
- * However this process ends, Linux releases its files from the highest number
- * down. The device goes before any connection: a front end that sees us gone
- * takes the rings as they are then, so that all that was accepted must be done.
+ * However this process ends, Linux puts off the release of its files, and then
+ * does the last one first, which is that of the highest number. So the device goes
+ * before any connection: a front end that sees us gone takes the rings as they are
+ * then, so that all that was accepted must be done. Another order would show in
+ * selftests/blk/bridge-crash.sh.
  */
 static int open_device(void)
 {
@@ -191,6 +193,16 @@ void disk_listen(struct disk *disk, int inherited)
 		die("%s: %s", disk->socket_path, strerror(errno));
 }
 
+int disk_set_writethrough(struct disk *disk, bool on)
+{
+	__u32 wce = !on;
+
+	if (ioctl(disk->device, KHX_BLK_SET_WCE, &wce))
+		return -errno;
+	disk->writethrough = on;
+	return 0;
+}
+
 int disk_attach(struct disk *disk)
 {
 	struct khx_blk_file file = {
@@ -208,7 +220,8 @@ int disk_attach(struct disk *disk)
 		return -1;
 	}
 	if (ioctl(disk->device, KHX_BLK_SET_BACKEND, &file) ||
-	    ioctl(disk->device, KHX_BLK_SET_CONFIG_EVENT, &event)) {
+	    ioctl(disk->device, KHX_BLK_SET_CONFIG_EVENT, &event) ||
+	    disk_set_writethrough(disk, disk->writethrough)) {
 		log_error("%s: %s", disk->path, strerror(errno));
 		disk_detach(disk);
 		return -1;

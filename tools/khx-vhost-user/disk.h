@@ -15,6 +15,7 @@ struct disk {
 	bool readonly;
 	bool direct;
 	bool force;
+	bool writethrough;	/* by the option, or as the last guest wants it */
 	unsigned int queues;
 	unsigned int queue_size;
 	const char *serial;
@@ -34,6 +35,9 @@ void disk_listen(struct disk *disk, int inherited);
 /* Between sessions the device is as if just opened. */
 int disk_attach(struct disk *disk);
 void disk_detach(struct disk *disk);
+
+/* The cache mode, now and for sessions to come. 0 or a negative errno. */
+int disk_set_writethrough(struct disk *disk, bool on);
 
 /* What came in on @changes and @event is old news now. */
 void disk_drain_changes(struct disk *disk);

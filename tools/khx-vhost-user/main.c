@@ -31,6 +31,9 @@ static const char usage[] =
 "  --queue-size N      largest virtqueue, 2 to 32768 (default 1024)\n"
 "  --serial STRING     serial number, up to 20 characters\n"
 "  --direct on|off     bypass the page cache of a file (default off)\n"
+"  --cache writeback|writethrough\n"
+"                      how the disk begins; a guest may change it (default\n"
+"                      writeback)\n"
 "  --force             also if somebody else has the file open for writing\n"
 "\n"
 "For all of them:\n"
@@ -59,11 +62,12 @@ static unsigned int parse_number(const char *option, const char *text,
 	return value;
 }
 
-static bool parse_switch(const char *option, const char *text)
+static bool parse_switch(const char *option, const char *text, const char *yes,
+			 const char *no)
 {
-	if (strcmp(text, "on") && strcmp(text, "off"))
-		die("--%s: '%s' is neither on nor off", option, text);
-	return !strcmp(text, "on");
+	if (strcmp(text, yes) && strcmp(text, no))
+		die("--%s: '%s' is neither %s nor %s", option, text, yes, no);
+	return !strcmp(text, yes);
 }
 
 static struct disk *next_disk(void)
@@ -117,7 +121,11 @@ static void parse_disk_option(struct disk *disk, int option, const char *name)
 		disk->serial = optarg;
 		break;
 	case 'd':
-		disk->direct = parse_switch(name, optarg);
+		disk->direct = parse_switch(name, optarg, "on", "off");
+		break;
+	case 'c':
+		disk->writethrough = parse_switch(name, optarg, "writethrough",
+						  "writeback");
 		break;
 	}
 }
@@ -132,6 +140,7 @@ static void parse_options(int argc, char **argv)
 		{ "queue-size", required_argument, NULL, 'z' },
 		{ "serial", required_argument, NULL, 'n' },
 		{ "direct", required_argument, NULL, 'd' },
+		{ "cache", required_argument, NULL, 'c' },
 		{ "force", no_argument, NULL, 'f' },
 		{ "user", required_argument, NULL, 'u' },
 		{ "help", no_argument, NULL, 'h' },

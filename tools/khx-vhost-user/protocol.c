@@ -86,26 +86,45 @@ err:
 
 /* Header and payload are not neighbours: there is padding between them. */
 static int send_message(int socket, const struct message_header *header,
-			const void *payload)
+			const void *payload, int fd)
 {
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {};
 	struct iovec iov[] = {
 		{ (void *)header, sizeof(*header) },
 		{ (void *)payload, header->size },
 	};
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
-	ssize_t n = sendmsg(socket, &msg, MSG_NOSIGNAL);
+	struct cmsghdr *cmsg = &control.align;
+	ssize_t n;
 
+	if (fd >= 0) {
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
+		memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	}
+	n = sendmsg(socket, &msg, MSG_NOSIGNAL);
 	if (n == (ssize_t)(sizeof(*header) + header->size))
 		return 0;
 	log_error("sending: %s", n < 0 ? strerror(errno) : "cut short");
 	return -1;
 }
 
-int message_reply(int socket, struct message *message, uint32_t size)
+int message_reply_fd(int socket, struct message *message, uint32_t size, int fd)
 {
 	message->header.flags = MSG_VERSION | MSG_REPLY;
 	message->header.size = size;
-	return send_message(socket, &message->header, &message->payload);
+	return send_message(socket, &message->header, &message->payload, fd);
+}
+
+int message_reply(int socket, struct message *message, uint32_t size)
+{
+	return message_reply_fd(socket, message, size, -1);
 }
 
 int message_send_backend(int socket, uint32_t request)
@@ -115,7 +134,7 @@ int message_send_backend(int socket, uint32_t request)
 		.flags = MSG_VERSION,
 	};
 
-	return send_message(socket, &header, NULL);
+	return send_message(socket, &header, NULL, -1);
 }
 
 int message_take_fd(struct message *message, unsigned int i)

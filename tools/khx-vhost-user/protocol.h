@@ -32,6 +32,8 @@ enum message_request {
 	MSG_SET_BACKEND_REQ_FD = 21,
 	MSG_GET_CONFIG = 24,
 	MSG_SET_CONFIG = 25,
+	MSG_GET_INFLIGHT_FD = 31,
+	MSG_SET_INFLIGHT_FD = 32,
 	MSG_GET_MAX_MEM_SLOTS = 36,
 	MSG_ADD_MEM_REG = 37,
 	MSG_REM_MEM_REG = 38,
@@ -54,6 +56,7 @@ enum protocol_feature {
 	PROTOCOL_F_REPLY_ACK = 3,
 	PROTOCOL_F_BACKEND_REQ = 5,
 	PROTOCOL_F_CONFIG = 9,
+	PROTOCOL_F_INFLIGHT_SHMFD = 12,
 	PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
 };
 
@@ -100,6 +103,13 @@ struct message_config {
 	uint8_t data[MAX_CONFIG];
 };
 
+struct message_inflight {
+	uint64_t size;
+	uint64_t offset;
+	uint16_t queues;
+	uint16_t queue_size;
+};
+
 union message_payload {
 	uint64_t u64;
 	struct vhost_vring_state state;
@@ -108,6 +118,7 @@ union message_payload {
 	struct message_slot slot;
 	struct message_log log;
 	struct message_config config;
+	struct message_inflight inflight;
 };
 
 struct message {
@@ -120,6 +131,8 @@ struct message {
 /* All return 0, or -1 when the connection is of no use any more. */
 int message_receive(int socket, struct message *message);
 int message_reply(int socket, struct message *message, uint32_t size);
+/* The same with a file; -1: without. */
+int message_reply_fd(int socket, struct message *message, uint32_t size, int fd);
 int message_send_backend(int socket, uint32_t request);
 
 /* The file that came with a message, or -1; the caller owns it now. */

@@ -47,6 +47,9 @@ static const int allowed_calls[] = {
 	SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
 	/* Memory. */
 	SCMP_SYS(munmap), SCMP_SYS(brk), SCMP_SYS(madvise),
+	/* In-flight areas. */
+	SCMP_SYS(memfd_create), SCMP_SYS(ftruncate), SCMP_SYS(pread64),
+	SCMP_SYS(pwrite64),
 	/* Events, messages on stderr. */
 	SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(writev),
 	/* Threads and signals, and how to end. */
@@ -65,6 +68,7 @@ static const unsigned int allowed_ioctls[] = {
 	VHOST_GET_VRING_BASE, VHOST_SET_VRING_KICK, VHOST_SET_VRING_CALL,
 	VHOST_SET_VRING_ERR, KHX_BLK_SET_BACKEND, KHX_BLK_GET_CONFIG,
 	KHX_BLK_SET_WCE, KHX_BLK_SET_CONFIG_EVENT, KHX_BLK_RUN_VRING,
+	KHX_BLK_SET_BASES,
 };
 
 static int allow(scmp_filter_ctx ctx)

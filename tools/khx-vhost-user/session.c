@@ -22,6 +22,7 @@
 #include <linux/virtio_blk.h>
 
 #include "disk.h"
+#include "inflight.h"
 #include "log.h"
 #include "memory.h"
 #include "protocol.h"
@@ -34,6 +35,7 @@
 	 (1ull << PROTOCOL_F_REPLY_ACK) |			\
 	 (1ull << PROTOCOL_F_BACKEND_REQ) |			\
 	 (1ull << PROTOCOL_F_CONFIG) |				\
+	 (1ull << PROTOCOL_F_INFLIGHT_SHMFD) |			\
 	 (1ull << PROTOCOL_F_CONFIGURE_MEM_SLOTS))
 
 /* Bits of the device's type; the others are the ring's and the protocol's. */
@@ -44,6 +46,7 @@ struct queue {
 	struct vhost_vring_addr addr;	/* as the front end sees it */
 	struct vhost_vring_addr ours;	/* as the kernel has it */
 	bool has_addr;
+	bool started;			/* has run in this session */
 	bool kicked;
 	bool enabled;
 	bool running;
@@ -59,6 +62,7 @@ struct session {
 	struct setup setup;
 	uint8_t *log;
 	size_t log_map_size;
+	struct inflight inflight;
 	struct queue queues[KHX_BLK_QUEUES];
 };
 
@@ -132,6 +136,32 @@ static int setup_check(const struct session *s, const struct setup *next)
 	return 0;
 }
 
+/*
+ * Where the ring goes on: the front end may not know, if it was not us who said
+ * where it had stopped.
+ */
+static int queue_set_base(struct session *s, unsigned int index)
+{
+	struct vhost_vring_state state = { .index = index };
+	bool packed = setup_is_packed(&s->setup);
+	int ret;
+
+	if (inflight_get_base(&s->inflight, index, packed, &state.num))
+		return device_ioctl(s, VHOST_SET_VRING_BASE, &state);
+	ret = device_ioctl(s, VHOST_GET_VRING_BASE, &state);
+	return ret ?: inflight_start(&s->inflight, index, packed, state.num);
+}
+
+static int queue_prepare(struct session *s, unsigned int index)
+{
+	struct queue *queue = &s->queues[index];
+
+	if (!queue->has_addr)
+		return -EFAULT;
+	queue->started = true;
+	return queue_set_addr(s, queue) ?: queue_set_base(s, index);
+}
+
 static int queue_run(struct session *s, unsigned int index, bool run)
 {
 	struct vhost_vring_state state = { .index = index, .num = run };
@@ -141,7 +171,7 @@ static int queue_run(struct session *s, unsigned int index, bool run)
 	if (queue->running == run)
 		return 0;
 	if (run)
-		ret = queue->has_addr ? queue_set_addr(s, queue) : -EFAULT;
+		ret = queue_prepare(s, index);
 	ret = ret ?: device_ioctl(s, KHX_BLK_RUN_VRING, &state);
 	if (ret)
 		log_error("queue %u does not %s: %s", index,
@@ -337,8 +367,13 @@ static int on_set_vring_addr(struct session *s, struct message *m)
 
 static int on_set_vring_base(struct session *s, struct message *m)
 {
-	if (!get_queue(s, m->payload.state.index))
+	struct queue *queue = get_queue(s, m->payload.state.index);
+
+	if (!queue)
 		return -EINVAL;
+	/* At first it may not know better; but now it has seen us. */
+	if (queue->started)
+		inflight_forget(&s->inflight, m->payload.state.index);
 	return device_ioctl(s, VHOST_SET_VRING_BASE, &m->payload.state);
 }
 
@@ -353,8 +388,12 @@ static int on_get_vring_base(struct session *s, struct message *m)
 		return -EINVAL;
 	queue->kicked = false;
 	ret = queue_run(s, index, false) ?:
-	      device_ioctl(s, VHOST_GET_VRING_BASE, &m->payload.state);
-	return ret ?: reply(s, m, sizeof(m->payload.state));
+	      device_ioctl(s, VHOST_GET_VRING_BASE, &m->payload.state) ?:
+	      reply(s, m, sizeof(m->payload.state));
+	/* Only when it has been told. */
+	if (ret == REPLIED)
+		inflight_forget(&s->inflight, index);
+	return ret;
 }
 
 static int set_vring_file(struct session *s, struct message *m,
@@ -469,12 +508,68 @@ static int on_get_config(struct session *s, struct message *m)
 static int on_set_config(struct session *s, struct message *m)
 {
 	const struct message_config *config = &m->payload.config;
-	uint32_t wce = config->data[0];
+	int ret;
 
 	if (config->offset != offsetof(struct virtio_blk_config, wce) ||
-	    config->size != 1)
+	    config->size != 1 || config->data[0] > 1)
 		return -EINVAL;
-	return device_ioctl(s, KHX_BLK_SET_WCE, &wce);
+	ret = disk_set_writethrough(s->disk, !config->data[0]);
+	if (!ret)
+		inflight_set_writethrough(&s->inflight,
+					  s->disk->writethrough);
+	return ret;
+}
+
+/* Some have no padding behind it. */
+static bool is_inflight(const struct message *m)
+{
+	return m->header.size == sizeof(struct message_inflight) ||
+	       m->header.size == offsetof(struct message_inflight, queue_size) +
+				 sizeof(uint16_t);
+}
+
+/* It may do without, as front ends do that do not know of this. */
+static int on_get_inflight_fd(struct session *s, struct message *m)
+{
+	int fd, ret;
+
+	if (!is_inflight(m))
+		return -EINVAL;
+	fd = inflight_create(s->disk->writethrough);
+	if (fd < 0)
+		log_error("no in-flight area: %s", strerror(-fd));
+	m->payload.inflight.size = fd < 0 ? 0 : INFLIGHT_SIZE;
+	m->payload.inflight.offset = 0;
+	ret = message_reply_fd(s->socket, m, m->header.size, fd) ? BROKEN :
+								   REPLIED;
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+/*
+ * The last front end, or back end, may have ended without a word. That its guest
+ * wants no write-back cache is in its interest and never to anybody's harm.
+ */
+static int on_set_inflight_fd(struct session *s, struct message *m)
+{
+	const struct message_inflight *area = &m->payload.inflight;
+	int ret, fd;
+
+	if (!is_inflight(m) || area->size < INFLIGHT_SIZE)
+		return -EINVAL;
+	fd = message_take_fd(m, 0);
+	if (fd < 0)
+		return -EINVAL;
+	ret = inflight_set(&s->inflight, fd, area->offset, s->disk->device);
+	if (ret == -ESTALE)
+		log_error("the in-flight area is another back end's");
+	if (ret)
+		return ret;
+	if (inflight_is_writethrough(&s->inflight))
+		return disk_set_writethrough(s->disk, true);
+	inflight_set_writethrough(&s->inflight, s->disk->writethrough);
+	return 0;
 }
 
 #define ANY_SIZE	UINT32_MAX
@@ -514,6 +609,10 @@ static const struct {
 				     on_set_backend_req_fd, ANY_SIZE },
 	[MSG_GET_CONFIG] = { "GET_CONFIG", on_get_config, ANY_SIZE, true },
 	[MSG_SET_CONFIG] = { "SET_CONFIG", on_set_config, ANY_SIZE },
+	[MSG_GET_INFLIGHT_FD] = { "GET_INFLIGHT_FD", on_get_inflight_fd,
+				  ANY_SIZE, true },
+	[MSG_SET_INFLIGHT_FD] = { "SET_INFLIGHT_FD", on_set_inflight_fd,
+				  ANY_SIZE },
 	[MSG_GET_MAX_MEM_SLOTS] = { "GET_MAX_MEM_SLOTS", on_get_max_mem_slots,
 				    0, true },
 	[MSG_ADD_MEM_REG] = { "ADD_MEM_REG", on_add_mem_reg,
@@ -591,21 +690,35 @@ static void session_loop(struct session *s)
 	}
 }
 
+/* Has a front end gone that may come back and not know where its rings stand? */
+static void session_check_end(const struct session *s)
+{
+	unsigned int i, running = 0;
+
+	for (i = 0; i < s->disk->queues; i++)
+		running += s->queues[i].running;
+	if (running && setup_is_packed(&s->setup) && s->inflight.fd < 0)
+		log_error("the front end has gone without stopping its packed queues, and it knows no INFLIGHT_SHMFD: if its guest lives, that must be reset");
+}
+
 void session_run(struct disk *disk, int socket)
 {
 	struct session s = {
 		.disk = disk,
 		.socket = socket,
 		.backend_socket = -1,
+		.inflight.fd = -1,
 	};
 
 	if (!disk_attach(disk)) {
 		session_loop(&s);
+		session_check_end(&s);
 		/* The mappings only after the kernel is done with them. */
 		disk_detach(disk);
 	}
 	memory_release(&s.setup.memory, NULL);
 	log_unmap(&s);
+	inflight_close(&s.inflight);
 	if (s.backend_socket >= 0)
 		close(s.backend_socket);
 	close(socket);
