@@ -251,6 +251,20 @@ static uint64_t ask(uint32_t request, const void *payload, uint32_t size,
 	return status;
 }
 
+static bool refuses_polling(void)
+{
+	uint64_t no_fd = 1 << 8;
+	uint32_t base;
+	bool ok;
+
+	begin();
+	ok = io() && !front_stop(&front, &base) &&
+	     ask(12, &no_fd, sizeof(no_fd), -1) == 1 &&
+	     !front_resume(&front, base) && io();
+	front_close(&front);
+	return ok;
+}
+
 static bool refuses_area(int fd, uint64_t size, uint64_t offset)
 {
 	struct front_area at = { .size = size, .offset = offset };
@@ -308,7 +322,7 @@ int main(int argc, char **argv)
 		flags |= FRONT_PACKED;
 	bridge.path = argv[2];
 	bridge.command = argv + 3;
-	tap_plan(8);
+	tap_plan(9);
 	tap_ok(connection_breaks(), "a connection that has broken");
 	tap_ok(back_end_is_killed(), "a back end that was killed");
 	tap_ok(killed_amid_requests(), "and that amid requests");
@@ -316,6 +330,7 @@ int main(int argc, char **argv)
 	tap_ok(base_is_set(), "and one that is new, at its beginning");
 	tap_ok(begins_anew(), "also if the old one was not stopped");
 	tap_ok(keeps_cache_mode(), "the guest's cache mode stays");
+	tap_ok(refuses_polling(), "a ring without kicks is refused");
 	tap_ok(survives_areas(), "an area that is none does no harm");
 	back_end_kill(&bridge, SIGTERM);
 	return tap_exit();

@@ -419,6 +419,12 @@ static int on_set_vring_kick(struct session *s, struct message *m)
 	uint32_t index = m->payload.u64 & VRING_INDEX_MASK;
 	int ret;
 
+	/* It means that we poll: the ring would be served once, and never again. */
+	if (m->payload.u64 & VRING_NO_FD) {
+		log_error("queue %u: no eventfd for kicks, and rings are not polled",
+			  index);
+		return -EOPNOTSUPP;
+	}
 	ret = set_vring_file(s, m, VHOST_SET_VRING_KICK);
 	if (ret)
 		return ret;
