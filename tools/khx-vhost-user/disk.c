@@ -18,6 +18,8 @@
 /* Above whatever else is open; 1024 is the usual limit, 64 the most disks. */
 #define DEVICE_FD_MIN	960
 
+#define SECTOR		512
+
 /*
  * QEMU's convention for who uses an image, so that we see each other: byte
  * LOCK_USES + N is locked by who uses permission N, byte LOCK_DENIES + N by who
@@ -69,6 +71,21 @@ static int open_block_device(struct disk *disk, int flags)
 	return open(disk->path, flags);
 }
 
+/* Before the kernel says no more than that it does not like it. */
+static void check_kind(const struct disk *disk, const struct stat *st)
+{
+	if (S_ISDIR(st->st_mode))
+		die("%s is a directory, no file or block device", disk->path);
+	if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode))
+		die("%s is neither a file nor a block device", disk->path);
+	if (S_ISREG(st->st_mode) && !st->st_size)
+		die("%s is empty (truncate -s 20G makes a disk of it)",
+		    disk->path);
+	if (S_ISREG(st->st_mode) && st->st_size % SECTOR)
+		die("%s is not made of whole sectors of %u bytes", disk->path,
+		    SECTOR);
+}
+
 static void open_file(struct disk *disk, mode_t *mode)
 {
 	int flags = (disk->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC;
@@ -76,6 +93,7 @@ static void open_file(struct disk *disk, mode_t *mode)
 
 	if (stat(disk->path, &st))
 		die("%s: %s", disk->path, strerror(errno));
+	check_kind(disk, &st);
 	*mode = st.st_mode;
 	if (S_ISBLK(st.st_mode) && !disk->readonly)
 		disk->file = open_block_device(disk, flags);
