@@ -26,11 +26,13 @@
  */
 #include <linux/errno.h>
 #include <linux/file.h>
+#include <linux/if_ether.h>
 #include <linux/if_tap.h>
 #include <linux/if_tun.h>
 #include <linux/limits.h>
 #include <linux/lockdep.h>
 #include <linux/net.h>
+#include <linux/poll.h>
 #include <linux/ptr_ring.h>
 #include <linux/skb_array.h>
 #include <linux/slab.h>
@@ -237,7 +239,11 @@ static int khx_net_tap_send_chain(struct khx_net_tap *tap,
 	const struct khx_net_queue *queue = tap->backend.queue;
 	u32 size;
 
-	if (unlikely(chain->len_out <= queue->hdr_len ||
+	/*
+	 * tun and tap refuse what is shorter than its header, but in a batch
+	 * without a word, and some kernels lose the page then, or read beyond.
+	 */
+	if (unlikely(chain->len_out < queue->hdr_len + ETH_HLEN ||
 		     chain->len_out - queue->hdr_len > KHX_NET_FRAME_MAX))
 		return -EINVAL;
 	if (likely(batch && chain->len_out < PAGE_SIZE)) {
@@ -261,13 +267,23 @@ static u32 khx_net_tap_pad(const struct khx_net_tap *tap)
 	return SKB_DATA_ALIGN(pad + tap->backend.queue->hdr_len);
 }
 
+/*
+ * May packets go as a batch? They are not charged to the socket: only where
+ * nothing would be. Nor does tun look at its interface then, and the host would
+ * receive from one that is down: its poll() says whether it is up.
+ */
+static bool khx_net_tap_can_batch(const struct khx_net_tap *tap)
+{
+	return READ_ONCE(tap->sock->sk->sk_sndbuf) == INT_MAX &&
+	       vfs_poll(tap->backend.file, NULL) & EPOLLOUT;
+}
+
 static unsigned int khx_net_tap_send(struct khx_net_backend *be,
 				     const struct khx_chain *chains,
 				     unsigned int n)
 {
 	struct khx_net_tap *tap = khx_net_tap_of(be);
-	/* A batch is not charged to the socket: only where nothing would be. */
-	bool batch = READ_ONCE(tap->sock->sk->sk_sndbuf) == INT_MAX;
+	bool batch = khx_net_tap_can_batch(tap);
 	unsigned int i;
 	int ret;
 

@@ -297,6 +297,21 @@ static void delete_link(const struct tapdev *tap)
 	close(fd);
 }
 
+/* Neither does the host get what is sent meanwhile, nor is it lost unseen. */
+static bool interface_is_cut_off(struct load *load)
+{
+	long received = tapdev_counter(&load->net.tap, "rx_packets");
+	long drops = vdev_stat(&load->net.dev, "tx", "drops");
+
+	usleep(100000);
+	received = tapdev_counter(&load->net.tap, "rx_packets") - received;
+	drops = vdev_stat(&load->net.dev, "tx", "drops") - drops;
+	if (!received && drops > 0)
+		return true;
+	tap_diag("received by the host %ld, drops %ld", received, drops);
+	return false;
+}
+
 static void test_interface(const char *ring, uint64_t features)
 {
 	static struct load load;
@@ -309,6 +324,8 @@ static void test_interface(const char *ring, uint64_t features)
 	tap_ok(load_transmits(&load),
 	       "%s: interface down: what is transmitted is taken and lost",
 	       ring);
+	tap_ok(interface_is_cut_off(&load),
+	       "%s: and the host receives none of it", ring);
 	tapdev_set_up(&load.net.tap, true);
 	tap_ok(load_flows(&load), "%s: interface up: traffic flows", ring);
 
@@ -349,7 +366,7 @@ static void test_close(const char *ring, uint64_t features)
 int main(void)
 {
 	net_require();
-	tap_plan(16 + 2 * (6 + 7 + 2));
+	tap_plan(16 + 2 * (6 + 8 + 2));
 	test_errors();
 	test_removal("split", FEATURES);
 	test_removal("packed", PACKED);

@@ -189,18 +189,21 @@ static void test_transmit(uint64_t features)
 
 	offer(NET_TX, memory, net.hdr_len);
 	offer(NET_TX, memory, 1);
+	/* Not even an Ethernet header. */
+	offer(NET_TX, memory, net.hdr_len + 1);
+	offer(NET_TX, memory, net.hdr_len + 13);
 	offer(NET_TX, memory + 4096, net.hdr_len + 100);
 	offer(NET_TX, memory + 8192, net.hdr_len + 100);
 	tap_is(net_host_receive(&net, frame, sizeof(frame)), 100,
 	       "%s: a good packet behind bad ones arrives", ring);
 	tap_ok(net_frame_ok(frame, 100, 2), "%s: and only that one", ring);
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < 6; i++)
 		if (!vdev_get(&net.dev.queues[NET_TX], &cookie, &len,
 			      NET_TIMEOUT_MS))
 			break;
-	tap_is(i, 4, "%s: all four are returned", ring);
-	tap_is(vdev_stat(&net.dev, "tx", "drops"), 3,
-	       "%s: three are counted", ring);
+	tap_is(i, 6, "%s: all six are returned", ring);
+	tap_is(vdev_stat(&net.dev, "tx", "drops"), 5,
+	       "%s: five are counted", ring);
 	net_close(&net);
 }
 

@@ -16,8 +16,9 @@
  * All of <uapi/linux/khx.h>, that is those of every vhost device, and
  *
  *   VHOST_NET_SET_BACKEND, struct vhost_vring_file
- *	Serve virtqueue @index from @fd, which must be a queue of a tun, macvtap
- *	or ipvtap device. Replaces what served it. The same file again changes
+ *	Serve virtqueue @index from @fd, which must be a queue of a tun (in
+ *	IFF_TAP mode: nobody says which it is, and with IFF_TUN frames arrive
+ *	mangled), macvtap or ipvtap device. Replaces what served it. The same file again changes
  *	nothing, unless the virtqueue has stopped for an error: then it starts
  *	again. -1 stops the virtqueue; when the call returns, nothing is in
  *	flight any more and packets that were not delivered are back in the
@@ -60,10 +61,10 @@
  *
  * are counted as "drops" in /proc/PID/fdinfo/FD. To the guest: larger than the
  * buffer, or with mergeable ones than 64 of them; the header length of the tap
- * does not agree. From the guest: not longer than the header; longer than 68
- * KiB without it; checksum asked for outside the packet; the interface is down
- * or gone; no memory. When there are no buffers, packets wait in the tap's
- * queue, which drops by itself.
+ * does not agree. From the guest: without its header shorter than an Ethernet
+ * header, or longer than 68 KiB; checksum asked for outside the packet; the
+ * interface is down or gone; no memory. When there are no buffers, packets wait
+ * in the tap's queue, which drops by itself.
  *
  * What stops a virtqueue
  * ----------------------
