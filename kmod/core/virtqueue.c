@@ -358,9 +358,15 @@ static int khx_virtqueue_log(struct khx_virtqueue *vq,
  */
 int khx_ring_log_used(struct khx_virtqueue *vq, u64 offset, u64 len)
 {
+	int ret;
+
 	if (likely(!vq->log_used))
 		return 0;
-	return khx_log_write(vq->log_base, vq->log_used_gpa + offset, len);
+	ret = khx_log_write(vq->log_base, vq->log_used_gpa + offset, len);
+	/* Also where no completion follows that would. */
+	if (!ret && vq->log_event)
+		eventfd_signal(vq->log_event);
+	return ret;
 }
 
 /* Tell the driver of the last completion, unless it wants no interrupt. */
@@ -394,7 +400,7 @@ static void khx_virtqueue_signal(struct khx_virtqueue *vq)
 void khx_virtqueue_complete(struct khx_virtqueue *vq,
 			    const struct khx_chain *chains, unsigned int n)
 {
-	int ret = 0;
+	int ret = 0, err;
 
 	lockdep_assert_held(&vq->mutex);
 	if (!n)
@@ -402,10 +408,14 @@ void khx_virtqueue_complete(struct khx_virtqueue *vq,
 
 	if (unlikely(khx_virtqueue_has_feature(vq, VHOST_F_LOG_ALL)))
 		ret = khx_virtqueue_log(vq, chains, n);
-	if (!ret)
-		ret = vq->ops->complete(vq, chains, n);
-	if (unlikely(ret)) {
-		khx_virtqueue_fail(vq, ret, "used ring or log not writable");
+	/* What cannot be logged is the driver's nevertheless. */
+	err = vq->ops->complete(vq, chains, n);
+	if (unlikely(ret || err)) {
+		khx_virtqueue_fail(vq, ret ?: err,
+				   "used ring or log not writable");
+		/* No later batch would tell the driver of this one. */
+		if (vq->call)
+			eventfd_signal(vq->call);
 		return;
 	}
 	if (unlikely(vq->log_event) &&

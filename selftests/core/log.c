@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <linux/vhost.h>
@@ -27,6 +29,7 @@ static char *buffers;
 static char *copy;			/* memory as the target would have it */
 static unsigned char *bitmap;
 static size_t bitmap_size;
+static uint64_t used_log_offset;	/* of the used area, from where it is */
 
 static int set_features(bool log)
 {
@@ -45,7 +48,8 @@ static int set_addr(unsigned int index, bool log)
 		.desc_user_addr = (uintptr_t)at->desc,
 		.avail_user_addr = (uintptr_t)at->avail,
 		.used_user_addr = (uintptr_t)at->used,
-		.log_guest_addr = vdev_gpa(&net.dev, at->used),
+		.log_guest_addr = vdev_gpa(&net.dev, at->used) +
+				  used_log_offset,
 	};
 
 	return ioctl(net.dev.fd, VHOST_SET_VRING_ADDR, &addr);
@@ -180,12 +184,118 @@ static void test_log(const char *format, uint64_t features)
 	net_close(&net);
 }
 
+static bool wait_event(int fd)
+{
+	int i;
+
+	for (i = 0; i < 1000; i++) {
+		if (vdev_event(fd))
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+static void hole_open(uint64_t features)
+{
+	unsigned long i;
+
+	net_open(&net, features, NUM);
+	buffers = vdev_alloc(&net.dev, NUM * BUFFER);
+	for (i = 0; i < NUM - 1; i++)
+		offer(i);
+	vdev_publish(&net.dev.queues[NET_RX]);
+	bitmap_size = 16 * PAGE;
+	bitmap = mmap(NULL, bitmap_size, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static void hole_close(void)
+{
+	munmap(bitmap, bitmap_size);
+	used_log_offset = 0;
+	net_close(&net);
+}
+
+/*
+ * A page of the bitmap is missing: that of the buffers, or that of the used
+ * area. When it is back, the driver has lost neither a packet nor a call.
+ */
+static void test_hole(const char *format, uint64_t features, const char *what,
+		      size_t page)
+{
+	struct vdev_queue *rx = &net.dev.queues[NET_RX];
+	char frame[FRAME_LEN];
+	unsigned int n = 0;
+	void *cookie;
+	uint32_t len;
+	bool called;
+
+	hole_open(features);
+	/* A bit a page: the first page of the bitmap is 128 MiB. */
+	used_log_offset = 1 << 30;
+	log_start();
+	receive(1);
+	vring_calls_on(&rx->ring);
+	vdev_event(rx->call);
+	mprotect(bitmap + page * PAGE, PAGE, PROT_NONE);
+	net_frame_fill(frame, sizeof(frame), 1);
+	net_host_send(&net, frame, sizeof(frame));
+	tap_ok(wait_event(rx->err), "%s: no log for %s: an error", format,
+	       what);
+
+	mprotect(bitmap + page * PAGE, PAGE, PROT_READ | PROT_WRITE);
+	set_addr(NET_RX, true);
+	net_host_send(&net, frame, sizeof(frame));
+	called = vdev_wait(rx, NET_TIMEOUT_MS);
+	while (n < 2 && vdev_get(rx, &cookie, &len, 1000))
+		n++;
+	tap_ok(called && n == 2, "%s: then both packets and a call", format);
+	if (!called || n != 2)
+		tap_diag("called %d, packets %u", called, n);
+	hole_close();
+}
+
+/* VHOST_SET_LOG_FD: signalled when something was logged, and only then. */
+static void test_log_fd(const char *format, uint64_t features)
+{
+	int event = eventfd(0, EFD_NONBLOCK), none = -1;
+	bool set;
+
+	hole_open(features);
+	set = !ioctl(net.dev.fd, VHOST_SET_LOG_FD, &event);
+	tap_ok(set && receive(5) && !vdev_event(event),
+	       "%s: the log's eventfd is silent before logging", format);
+	tap_ok(log_start() && receive(1) && vdev_event(event),
+	       "%s: a packet signals it", format);
+
+	/* A start, and each packet, is followed by a write of an event. */
+	usleep(100000);
+	vdev_event(event);
+	eventfd_write(net.dev.queues[NET_TX].kick, 1);
+	tap_ok(wait_event(event), "%s: so does what no packet comes with",
+	       format);
+
+	set = !ioctl(net.dev.fd, VHOST_SET_LOG_FD, &none);
+	usleep(100000);
+	vdev_event(event);
+	tap_ok(set && receive(5) && !vdev_event(event),
+	       "%s: none when it was taken back", format);
+	close(event);
+	hole_close();
+}
+
 int main(void)
 {
 	if (access(NET_DEVICE, R_OK | W_OK))
 		tap_skip_all("no %s", NET_DEVICE);
-	tap_plan(2 * 9);
+	tap_plan(2 * (9 + 4) + 3 * 2);
 	test_log("split", SPLIT);
 	test_log("packed", PACKED);
+	test_log_fd("split", SPLIT);
+	test_log_fd("packed", PACKED);
+	test_hole("split", SPLIT, "the buffers", 0);
+	test_hole("split", SPLIT, "the used ring", 8);
+	test_hole("packed", PACKED, "the buffers", 0);
 	return tap_exit();
 }
