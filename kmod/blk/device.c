@@ -127,6 +127,7 @@ static long khx_blk_run_vring(struct khx_blk *blk,
 
 	if (copy_from_user(&arg, argp, sizeof(arg)))
 		return -EFAULT;
+	blk->dev.asked_queue = arg.index;
 	if (arg.index >= KHX_BLK_QUEUES)
 		return -ENOBUFS;
 	if (arg.num > 1)

@@ -73,7 +73,11 @@ static bool khx_device_is_running(struct khx_device *dev)
 int khx_device_check_owner(struct khx_device *dev)
 {
 	lockdep_assert_held(&dev->mutex);
-	return dev->mm && dev->mm == current->mm ? 0 : -EPERM;
+	if (!dev->mm)
+		return khx_device_refuse(dev, -EPERM, "no owner");
+	if (dev->mm != current->mm)
+		return khx_device_refuse(dev, -EPERM, "another owner");
+	return 0;
 }
 
 /**
@@ -206,7 +210,8 @@ int khx_device_set_features(struct khx_device *dev, u64 features)
 		    (!dev->log_base ||
 		     !khx_log_access_ok(dev->log_base,
 					khx_memory_end(dev->memory))))
-			return -EFAULT;
+			return khx_device_refuse(dev, -EFAULT,
+						 "no log for all memory");
 	}
 
 	khx_device_lock_vqs(dev);
@@ -243,7 +248,7 @@ int khx_device_set_memory(struct khx_device *dev,
 	unsigned int i;
 
 	lockdep_assert_held(&dev->mutex);
-	memory = khx_memory_create(table);
+	memory = khx_memory_create(table, &dev->refusal);
 	if (IS_ERR(memory))
 		return PTR_ERR(memory);
 
@@ -251,7 +256,7 @@ int khx_device_set_memory(struct khx_device *dev,
 	    dev->features & BIT_ULL(VHOST_F_LOG_ALL) &&
 	    !khx_log_access_ok(dev->log_base, khx_memory_end(memory))) {
 		khx_memory_put(memory);
-		return -EFAULT;
+		return khx_device_refuse(dev, -EFAULT, "no log for all memory");
 	}
 
 	khx_device_lock_vqs(dev);
@@ -279,7 +284,8 @@ int khx_device_set_log_base(struct khx_device *dev, u64 base)
 
 	lockdep_assert_held(&dev->mutex);
 	if (base != (unsigned long)base || !khx_device_log_ok(dev, log_base))
-		return -EFAULT;
+		return khx_device_refuse(dev, -EFAULT,
+					 "log not for all that runs");
 
 	khx_device_lock_vqs(dev);
 	dev->log_base = log_base;

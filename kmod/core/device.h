@@ -3,6 +3,7 @@
 #define KHX_CORE_DEVICE_H
 
 #include <linux/khx.h>
+#include <linux/lockdep.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
@@ -103,6 +104,8 @@ struct khx_device_ops {
  * @cpus: where they may run, NULL: anywhere
  * @workers: by id; to be read under RCU, too
  * @retired: workers on their way out, or NULL
+ * @asked_queue: the virtqueue that the ioctl in work is about, -1: none
+ * @refusal: what that ioctl is refused for, NULL: nothing, or errno says it
  */
 struct khx_device {
 	/* Outermost lock of the device. */
@@ -128,7 +131,26 @@ struct khx_device {
 	const struct cpumask *cpus;
 	struct xarray workers;
 	struct khx_pool_set *retired;
+	int asked_queue;
+	const char *refusal;
 };
+
+/**
+ * khx_device_refuse - refuse an ioctl where its errno has several causes
+ * @dev: device
+ * @err: negative errno
+ * @check: which check failed, a string constant, for the trace event
+ *
+ * Context: Under the device's mutex.
+ * Return: @err
+ */
+static inline int khx_device_refuse(struct khx_device *dev, int err,
+				    const char *check)
+{
+	lockdep_assert_held(&dev->mutex);
+	dev->refusal = check;
+	return err;
+}
 
 int khx_device_init(struct khx_device *dev, const struct khx_device_ops *ops,
 		    struct khx_virtqueue **vqs, unsigned int nvqs);

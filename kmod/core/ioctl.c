@@ -9,6 +9,7 @@
 
 #include "core/device-internal.h"
 #include "core/pool.h"
+#include "core/trace.h"
 
 static long khx_ioctl_put_u64(u64 value, void __user *argp)
 {
@@ -130,6 +131,34 @@ static long khx_ioctl_locked(struct khx_device *dev, unsigned int cmd,
 	}
 }
 
+/* For who looks why; the owner has the errno. */
+static void khx_ioctl_tell(const struct khx_device *dev, unsigned int cmd,
+			   int queue, int err, const char *check)
+{
+	/* As the owner gets it. */
+	if (err == -ENOIOCTLCMD)
+		err = -ENOTTY;
+	if (!check)
+		check = err == -EFAULT ? "argument not accessible" : "";
+	trace_khx_ioctl_error(dev, cmd, queue, err, check);
+}
+
+/* What needs no mutex, as it is the same for all devices and all the time. */
+static long khx_ioctl_unlocked(struct khx_device *dev, unsigned int cmd,
+			       void __user *argp)
+{
+	switch (cmd) {
+	case VHOST_GET_FEATURES:
+		return khx_ioctl_put_u64(dev->ops->features, argp);
+	case VHOST_GET_BACKEND_FEATURES:
+		return khx_ioctl_put_u64(0, argp);
+	case VHOST_SET_BACKEND_FEATURES:
+		return khx_ioctl_set_backend_features(argp);
+	default:
+		return -ENOIOCTLCMD;
+	}
+}
+
 /**
  * khx_device_ioctl - all ioctls of a device
  * @dev: device
@@ -146,18 +175,20 @@ long khx_device_ioctl(struct khx_device *dev, unsigned int cmd,
 	void __user *argp = (void __user *)arg;
 	long ret;
 
-	switch (cmd) {
-	case VHOST_GET_FEATURES:
-		return khx_ioctl_put_u64(dev->ops->features, argp);
-	case VHOST_GET_BACKEND_FEATURES:
-		return khx_ioctl_put_u64(0, argp);
-	case VHOST_SET_BACKEND_FEATURES:
-		return khx_ioctl_set_backend_features(argp);
+	ret = khx_ioctl_unlocked(dev, cmd, argp);
+	if (ret != -ENOIOCTLCMD) {
+		if (ret)
+			khx_ioctl_tell(dev, cmd, -1, ret, NULL);
+		return ret;
 	}
 
 	if (mutex_lock_killable(&dev->mutex))
 		return -EINTR;
+	dev->asked_queue = -1;
+	dev->refusal = NULL;
 	ret = khx_ioctl_locked(dev, cmd, argp);
+	if (ret)
+		khx_ioctl_tell(dev, cmd, dev->asked_queue, ret, dev->refusal);
 	mutex_unlock(&dev->mutex);
 	return ret;
 }

@@ -19,24 +19,18 @@
 
 #include "core/memory.h"
 
-static int khx_memory_region_set(struct khx_memory_region *region,
-				 const struct vhost_memory_region *from)
+/* What is wrong with a region, or NULL. */
+static const char *khx_memory_region_fault(const struct vhost_memory_region *r)
 {
-	u64 uaddr = from->userspace_addr;
-
-	if (!from->memory_size ||
-	    from->guest_phys_addr + from->memory_size - 1 <
-	    from->guest_phys_addr)
-		return -EFAULT;
-	if (uaddr != (unsigned long)uaddr ||
-	    from->memory_size != (unsigned long)from->memory_size ||
-	    !access_ok((void __user *)(unsigned long)uaddr, from->memory_size))
-		return -EFAULT;
-
-	region->gpa = from->guest_phys_addr;
-	region->size = from->memory_size;
-	region->uaddr = uaddr;
-	return 0;
+	if (!r->memory_size ||
+	    r->guest_phys_addr + r->memory_size - 1 < r->guest_phys_addr)
+		return "region empty or beyond the last address";
+	if (r->userspace_addr != (unsigned long)r->userspace_addr ||
+	    r->memory_size != (unsigned long)r->memory_size ||
+	    !access_ok((void __user *)(unsigned long)r->userspace_addr,
+		       r->memory_size))
+		return "region not in user space";
+	return NULL;
 }
 
 static int khx_memory_region_cmp(const void *a, const void *b)
@@ -49,16 +43,21 @@ static int khx_memory_region_cmp(const void *a, const void *b)
 }
 
 static int khx_memory_fill(struct khx_memory *memory,
-			   const struct vhost_memory_region *from)
+			   const struct vhost_memory_region *from,
+			   const char **check)
 {
 	struct khx_memory_region *regions = memory->regions;
 	u32 i;
-	int ret;
 
 	for (i = 0; i < memory->nregions; i++) {
-		ret = khx_memory_region_set(&regions[i], &from[i]);
-		if (ret)
-			return ret;
+		*check = khx_memory_region_fault(&from[i]);
+		if (*check)
+			return -EFAULT;
+		regions[i] = (struct khx_memory_region) {
+			.gpa = from[i].guest_phys_addr,
+			.size = from[i].memory_size,
+			.uaddr = from[i].userspace_addr,
+		};
 	}
 	sort(regions, memory->nregions, sizeof(*regions),
 	     khx_memory_region_cmp, NULL);
@@ -71,6 +70,7 @@ static int khx_memory_fill(struct khx_memory *memory,
 /**
  * khx_memory_create - read and check a memory table of user space
  * @table: argument of VHOST_SET_MEM_TABLE
+ * @check: set to what is wrong where a region is, and to NULL where none is
  *
  * Context: Process context of the owner. May sleep.
  * Return: the table with one reference, or an ERR_PTR:
@@ -81,7 +81,8 @@ static int khx_memory_fill(struct khx_memory *memory,
  * * -EINVAL     - two regions overlap
  * * -ENOMEM
  */
-struct khx_memory *khx_memory_create(const struct vhost_memory __user *table)
+struct khx_memory *khx_memory_create(const struct vhost_memory __user *table,
+				     const char **check)
 {
 	struct vhost_memory_region *from;
 	struct vhost_memory head;
@@ -108,7 +109,7 @@ struct khx_memory *khx_memory_create(const struct vhost_memory __user *table)
 
 	kref_init(&memory->ref);
 	memory->nregions = head.nregions;
-	ret = khx_memory_fill(memory, from);
+	ret = khx_memory_fill(memory, from, check);
 	if (ret)
 		kfree(memory);
 out:

@@ -34,7 +34,8 @@ struct khx_memory {
 	struct khx_memory_region regions[];
 };
 
-struct khx_memory *khx_memory_create(const struct vhost_memory __user *table);
+struct khx_memory *khx_memory_create(const struct vhost_memory __user *table,
+				     const char **check);
 void khx_memory_release(struct kref *ref);
 const struct khx_memory_region *
 khx_memory_find(const struct khx_memory *memory, u64 gpa);

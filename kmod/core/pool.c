@@ -123,8 +123,10 @@ int khx_pool_remove(struct khx_device *dev, u32 id)
 	worker = xa_load(&dev->workers, id);
 	if (!worker)
 		return -ENODEV;
-	if (dev->crew || khx_pool_is_used(dev, worker))
-		return -EBUSY;
+	if (dev->crew)
+		return khx_device_refuse(dev, -EBUSY, "shared worker");
+	if (khx_pool_is_used(dev, worker))
+		return khx_device_refuse(dev, -EBUSY, "worker in use");
 
 	xa_erase(&dev->workers, id);
 	/* Kicks that found it before it was replaced. */

@@ -32,6 +32,33 @@ TRACE_EVENT(khx_queue_error,
 		  __entry->queue, __entry->err, __get_str(check))
 );
 
+/*
+ * An ioctl was refused. The queue is -1 where it names none, the check empty
+ * where the errno has one cause only.
+ */
+TRACE_EVENT(khx_ioctl_error,
+	TP_PROTO(const struct khx_device *dev, unsigned int cmd, int queue,
+		 int err, const char *check),
+	TP_ARGS(dev, cmd, queue, err, check),
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(u32, cmd)
+		__field(int, queue)
+		__field(int, err)
+		__string(check, check)
+	),
+	TP_fast_assign(
+		__entry->dev = dev->reg.id;
+		__entry->cmd = cmd;
+		__entry->queue = queue;
+		__entry->err = err;
+		khx_assign_str(check, check);
+	),
+	TP_printk("dev=%u cmd=%#x queue=%d err=%d check=\"%s\"", __entry->dev,
+		  __entry->cmd, __entry->queue, __entry->err,
+		  __get_str(check))
+);
+
 /* One publication of completed chains. */
 TRACE_EVENT(khx_batch,
 	TP_PROTO(const struct khx_virtqueue *vq, unsigned int chains),

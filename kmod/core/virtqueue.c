@@ -166,15 +166,22 @@ int khx_virtqueue_start(struct khx_virtqueue *vq, void *backend)
 	lockdep_assert_held(&vq->mutex);
 
 	if (!vq->num)
-		return -EFAULT;
+		return khx_device_refuse(vq->dev, -EFAULT, "no ring size");
 	if (!vq->ops->num_ok(vq->num))
-		return -EINVAL;
-	if (!vq->ops->addr_ok(vq) || !khx_virtqueue_log_ok(vq, vq->log_base))
-		return -EFAULT;
+		return khx_device_refuse(vq->dev, -EINVAL,
+					 "ring size not of this format");
+	if (!vq->ops->addr_ok(vq))
+		return khx_device_refuse(vq->dev, -EFAULT,
+					 "ring not in user space");
+	if (!khx_virtqueue_log_ok(vq, vq->log_base))
+		return khx_device_refuse(vq->dev, -EFAULT,
+					 "no log for ring or memory");
 
 	ret = vq->ops->start(vq);
 	if (ret)
-		return ret;
+		return khx_device_refuse(vq->dev, ret, ret == -EINVAL ?
+					 "base not in the ring" :
+					 "ring not accessible");
 
 	vq->signalled = vq->next_used;
 	vq->signal_always = true;

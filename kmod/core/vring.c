@@ -87,11 +87,13 @@ static long khx_vring_set_addr(struct khx_virtqueue *vq,
 	if (!khx_vring_addr_fits(addr->desc_user_addr) ||
 	    !khx_vring_addr_fits(addr->avail_user_addr) ||
 	    !khx_vring_addr_fits(addr->used_user_addr))
-		return -EFAULT;
+		return khx_device_refuse(vq->dev, -EFAULT,
+					 "address too long");
 	if (addr->avail_user_addr % VRING_AVAIL_ALIGN_SIZE ||
 	    addr->used_user_addr % VRING_USED_ALIGN_SIZE ||
 	    addr->log_guest_addr % VRING_USED_ALIGN_SIZE)
-		return -EINVAL;
+		return khx_device_refuse(vq->dev, -EINVAL,
+					 "address not aligned");
 	if (vq->backend && !khx_vring_addr_same(vq, addr))
 		return -EBUSY;
 
@@ -99,7 +101,8 @@ static long khx_vring_set_addr(struct khx_virtqueue *vq,
 	if (vq->backend && !khx_virtqueue_log_ok(vq, vq->log_base)) {
 		vq->log_used_gpa = old_gpa;
 		vq->log_used = old_log;
-		return -EINVAL;
+		return khx_device_refuse(vq->dev, -EINVAL,
+					 "no log for ring or memory");
 	}
 
 	/* The owner has cared: look at a faulty ring again. */
@@ -273,6 +276,7 @@ long khx_vring_ioctl(struct khx_device *dev, unsigned int cmd,
 		return -ENOIOCTLCMD;
 	if (copy_from_user(&arg, argp, _IOC_SIZE(cmd)))
 		return -EFAULT;
+	dev->asked_queue = arg.index;
 	if (arg.index >= dev->nvqs)
 		return -ENOBUFS;
 	vq = dev->vqs[array_index_nospec(arg.index, dev->nvqs)];

@@ -99,6 +99,7 @@ static long khx_net_set_backend(struct khx_net *net,
 
 	if (copy_from_user(&arg, argp, sizeof(arg)))
 		return -EFAULT;
+	net->dev.asked_queue = arg.index;
 	if (arg.index >= KHX_NET_QUEUES)
 		return -ENOBUFS;
 	queue = &net->queues[array_index_nospec(arg.index, KHX_NET_QUEUES)];
@@ -110,7 +111,7 @@ static long khx_net_set_backend(struct khx_net *net,
 
 	file = fget(arg.fd);
 	if (!file)
-		return -ENOTSOCK;
+		return khx_device_refuse(&net->dev, -ENOTSOCK, "no such file");
 	mutex_lock(&queue->vq.mutex);
 	ret = khx_net_queue_attach(queue, file);
 	mutex_unlock(&queue->vq.mutex);

@@ -433,7 +433,8 @@ struct khx_net_backend *khx_net_tap_create(struct khx_net_queue *queue,
 	if (IS_ERR(sock))
 		sock = tap_get_socket(file);
 	if (IS_ERR(sock))
-		return ERR_PTR(-ENOTSOCK);
+		return ERR_PTR(khx_device_refuse(queue->vq.dev, -ENOTSOCK,
+						 "not a queue of a tap"));
 
 	tap = kvzalloc(sizeof(*tap), GFP_KERNEL_ACCOUNT);
 	if (!tap)
@@ -449,7 +450,8 @@ struct khx_net_backend *khx_net_tap_create(struct khx_net_queue *queue,
 	ret = khx_poll_start(&tap->poll, file);
 	if (ret) {
 		khx_net_tap_destroy(&tap->backend);
-		return ERR_PTR(ret);
+		return ERR_PTR(khx_device_refuse(queue->vq.dev, ret,
+						 "tap without interface"));
 	}
 	/* There is room to transmit until the socket says otherwise. */
 	if (is_tx)

@@ -3,7 +3,7 @@
  * Every ioctl of linux/vhost.h with garbage and at the wrong time: the errno
  * that mainline gives. Where we differ on purpose, the table says why; where
  * /dev/vhost-net is there, both columns are checked. After each refusal the
- * device must still do what it did before.
+ * device must still do what it did before, and a trace event has said why.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +27,7 @@
 			 VDEV_F(VIRTIO_RING_F_EVENT_IDX))
 #define BAD_POINTER	((void *)8)
 #define BAD_FD		9999
+#define TRACING		"/sys/kernel/tracing/"
 
 /* What a device is when the ioctl comes. */
 enum state { FRESH, OWNED, SET_UP, RUNNING };
@@ -36,6 +37,50 @@ static struct target {
 	struct vdev dev;
 	struct tapdev tap;
 } t;
+
+static unsigned int untold;
+
+static bool trace_write(const char *name, const char *text)
+{
+	int fd = open(name, O_WRONLY | O_TRUNC);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) >= 0;
+
+	close(fd);
+	return ok;
+}
+
+/* The last refusal that was traced, from behind "dev=N " on; or "". */
+static const char *trace_last(void)
+{
+	FILE *file = fopen(TRACING "trace", "r");
+	static char last[256];
+	char line[512], *at;
+
+	last[0] = '\0';
+	while (file && fgets(line, sizeof(line), file)) {
+		at = strstr(line, "khx_ioctl_error: dev=");
+		if (at && (at = strstr(at, " cmd=")))
+			snprintf(last, sizeof(last), "%.*s",
+				 (int)strcspn(at + 1, "\n"), at + 1);
+	}
+	if (file)
+		fclose(file);
+	return last;
+}
+
+/* Where we give the errno for several reasons, which one must be said. */
+static void trace_look(int err)
+{
+	const char *last = trace_last();
+	char wanted[32];
+
+	snprintf(wanted, sizeof(wanted), " err=-%d ", err);
+	if (strstr(last, wanted) &&
+	    !((err == EFAULT || err == EPERM) && strstr(last, "check=\"\"")))
+		return;
+	tap_diag("traced: %s", last);
+	untold++;
+}
 
 /* An ioctl, and its errno or 0. */
 static int do_ioctl(unsigned long cmd, void *arg)
@@ -204,6 +249,7 @@ static bool case_begin(const struct ioctl_case *this)
 		return false;
 	now = *this;
 	target_open(now.state);
+	trace_write(TRACING "trace", "");
 	return true;
 }
 
@@ -229,6 +275,8 @@ static void case_end(int got)
 		tap_diag("no packet goes out afterwards");
 		ok = false;
 	}
+	if (got && !is_mainline)
+		trace_look(got);
 	if (now.why && !is_mainline)
 		tap_diag("differs from mainline: %s", now.why);
 	tap_ok(ok, "%s, %s: %s", t.path, states[now.state], now.name);
@@ -473,6 +521,23 @@ static void test_workers(void)
 		  with_worker(VHOST_GET_VRING_WORKER, 1, 0));
 }
 
+/* What the event says in words. */
+static void test_trace(void)
+{
+	char wanted[128];
+
+	tap_is(untold, 0, "refusals without an event that says why");
+
+	target_open(RUNNING);
+	with_addr(0, 0, 1, 0, 0);
+	snprintf(wanted, sizeof(wanted),
+		 "cmd=%#x queue=1 err=-%d check=\"address not aligned\"",
+		 (unsigned int)VHOST_SET_VRING_ADDR, EINVAL);
+	if (!tap_ok(!strcmp(trace_last(), wanted), "traced: %s", wanted))
+		tap_diag("but: %s", trace_last());
+	target_close(RUNNING);
+}
+
 static void test_all(void)
 {
 	test_owner();
@@ -491,6 +556,8 @@ static void test_target(const char *path)
 	if (tapdev_open(&t.tap, "khxtest%d", 12) || tapdev_set_up(&t.tap, true))
 		tap_bail("no tap: %s", strerror(errno));
 	test_all();
+	if (!is_mainline)
+		test_trace();
 	tapdev_close(&t.tap);
 }
 
@@ -509,8 +576,10 @@ int main(void)
 	test_all();
 	counting = false;
 
-	tap_plan(mainline ? 2 * nr_cases : nr_cases + 1);
+	tap_plan(nr_cases + 2 + (mainline ? nr_cases : 1));
+	trace_write(TRACING "events/khx/khx_ioctl_error/enable", "1");
 	test_target(NET_DEVICE);
+	trace_write(TRACING "events/khx/khx_ioctl_error/enable", "0");
 	if (mainline)
 		test_target(MAINLINE);
 	else

@@ -134,6 +134,7 @@ struct khx_memory *guest_table(struct guest *guest)
 	unsigned int i, j, fault_rate = shim.fault_rate;
 	struct khx_memory *memory;
 	char *arena = shim.arena;
+	const char *check;
 
 	table->nregions = guest->nr_regions;
 	for (i = 0; i < guest->nr_regions; i++) {
@@ -152,7 +153,7 @@ struct khx_memory *guest_table(struct guest *guest)
 	shim.fault_rate = 0;
 	shim.arena = (char *)room;
 	shim.arena_size = sizeof(room);
-	memory = khx_memory_create(table);
+	memory = khx_memory_create(table, &check);
 	shim.arena = arena;
 	shim.arena_size = size;
 	shim.fault_rate = fault_rate;

@@ -9,6 +9,7 @@
 /* One more than allowed, and a head of two u64. */
 static u64 room[2 + 4 * (KHX_MEMORY_REGIONS_MAX + 1)];
 static struct vhost_memory *const table = (struct vhost_memory *)room;
+static const char *check;
 
 static struct vhost_memory_region region(u64 gpa, u64 size, u64 uaddr)
 {
@@ -25,7 +26,7 @@ static long table_error(u32 n)
 	struct khx_memory *memory;
 
 	table->nregions = n;
-	memory = khx_memory_create(table);
+	memory = khx_memory_create(table, &check);
 	if (IS_ERR(memory))
 		return PTR_ERR(memory);
 	khx_memory_put(memory);
@@ -152,7 +153,7 @@ static bool lookups_agree(u32 n)
 		table->regions[j] = next;
 	}
 	table->nregions = n;
-	memory = khx_memory_create(table);
+	memory = khx_memory_create(table, &check);
 	if (IS_ERR(memory))
 		return false;
 

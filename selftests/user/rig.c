@@ -65,6 +65,7 @@ static int queue_start(struct rig *rig, u32 base)
 	struct khx_virtqueue *vq = &rig->vq;
 	int ret;
 
+	mutex_lock(&rig->dev.mutex);
 	mutex_lock(&vq->mutex);
 	khx_virtqueue_set_features(vq, rig->setup.features);
 	vq->num = rig->setup.num;
@@ -81,6 +82,7 @@ static int queue_start(struct rig *rig, u32 base)
 	if (!ret)
 		ret = khx_virtqueue_start(vq, rig);
 	mutex_unlock(&vq->mutex);
+	mutex_unlock(&rig->dev.mutex);
 	return ret;
 }
 
