@@ -47,7 +47,8 @@ install: modules tools ## modules, tools and man pages (PREFIX=, DESTDIR=)
 
 uninstall: ## the reverse
 	$(MAKE) -C tools uninstall
-	rm -f $(addprefix $(DESTDIR)/lib/modules/*/updates/kmod/*/,khx*.ko)
+	@# Where modules_install puts them depends on the kernel's version.
+	rm -f $(foreach dir,extra updates,$(DESTDIR)/lib/modules/*/$(dir)/kmod/*/khx*.ko*)
 	-[ -n "$(DESTDIR)" ] || depmod
 
 dkms: ## give the modules' source to DKMS, which builds them for each kernel
