@@ -17,8 +17,9 @@
 #   SRCS_NAME, LDLIBS_NAME, CFLAGS_NAME   for the program NAME
 #
 # What is built goes to OUTPUT, which tests find in $OUTPUT and in their PATH.
-# The file `settings` has `timeout=SECONDS` for all tests of the directory and
-# `timeout.TEST=SECONDS` for one of them.
+# The file `settings` has `timeout=SECONDS` for all tests of the directory,
+# `timeout.TEST=SECONDS` for one of them, `long.TEST=SECONDS` for its long form
+# (KHX_LONG=1), and `skip.TEST=REASON` where it may be skipped on the test host.
 
 LIB := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 AREA := $(notdir $(CURDIR))

@@ -3,20 +3,28 @@
 #
 # runner.sh AREA TEST...: run the tests of one directory, in it; print KTAP.
 # A test passes if it exits with 0, keeps its plan, ends in time and leaves the
-# kernel log clean; 4 is a skip.  Exits 1 if any failed.
+# kernel log clean; 4 is a skip.  Exits 1 if any failed.  With KHX_NO_SKIP, where
+# all is there that tests need, a test that skips itself as a whole has failed,
+# unless the file `settings` says why it may: skip.TEST=REASON.
 
 lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export OUTPUT=${OUTPUT:-$PWD}
 export PATH=$OUTPUT:$PATH
 export KHX_LIB=$lib
 
-# timeout_of TEST: in seconds; times KHX_TIME_SCALE, for slow machines.
+# timeout_of TEST: in seconds; times KHX_TIME_SCALE, for slow machines.  With
+# KHX_LONG, that of the long form, if it has one.
 timeout_of() {
-	cat settings 2>/dev/null | awk -F= -v test="$1" '
+	cat settings 2>/dev/null | awk -F= -v test="$1" -v form="${KHX_LONG:+long}" '
 	BEGIN { limit = 120 }
 	$1 == "timeout" { limit = $2 }
 	$1 == "timeout." test { own = $2 }
-	END { print own ? own : limit }'
+	form && $1 == form "." test { long = $2 }
+	END { print long ? long : own ? own : limit }'
+}
+
+may_skip() {
+	[ -z "${KHX_NO_SKIP:-}" ] || grep -qs "^skip\.$1=" settings
 }
 
 log_mark() {
@@ -63,6 +71,9 @@ run_one() {
 		verdict="not ok $1 $area: $test # kernel log"
 	elif [ "$status" = 124 ] || [ "$status" = 137 ]; then
 		verdict="not ok $1 $area: $test # TIMEOUT $limit seconds"
+	elif [ "$status" = 4 ] && ! may_skip "$test"; then
+		verdict="not ok $1 $area: $test # skipped itself here:"
+		verdict+=" $(sed -n 's/^1\.\.0 # SKIP //p' "$output")"
 	elif [ "$status" = 4 ]; then
 		verdict+=" # SKIP $(sed -n 's/^1\.\.0 # SKIP //p' "$output")"
 	elif [ "$status" != 0 ]; then

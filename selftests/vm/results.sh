@@ -40,7 +40,7 @@ add skipped <<< 'echo "1..0 # SKIP no hardware"; exit 4'
 add daemon <<< 'echo 1..1; sleep 60 & echo "ok 1 a"'
 echo "timeout.slow=1" > "$area/settings"
 
-tap_plan 16
+tap_plan 19
 tap_is "$(result good)" "ok 1 a: good" "a good test passes"
 tap_is "$(count "$area/ktap")" "1 passed, 0 failed, 1 skipped" \
 	"its results are counted, not the test"
@@ -57,9 +57,20 @@ tap_is "$(result slow)" "not ok 1 a: slow # TIMEOUT 1 seconds" \
 echo "timeout=1" > "$area/settings"
 tap_is "$(result stubborn)" "not ok 1 a: stubborn # TIMEOUT 1 seconds" \
 	"a test that ignores the signal is stopped"
+printf 'timeout=60\nlong.slow=1\n' > "$area/settings"
+tap_is "$(KHX_LONG=1 result slow)" "not ok 1 a: slow # TIMEOUT 1 seconds" \
+	"a long form has a time limit of its own"
 tap_is "$(result skipped)" "ok 1 a: skipped # SKIP no hardware" \
 	"a skip gives its reason"
 tap_is "$(count "$area/ktap")" "0 passed, 0 failed, 1 skipped" "a skip is counted"
+KHX_NO_SKIP=1
+export KHX_NO_SKIP
+tap_is "$(result skipped)" "not ok 1 a: skipped # skipped itself here: no hardware" \
+	"where all is there, a skip is a failure"
+echo "skip.skipped=it is known" >> "$area/settings"
+tap_is "$(result skipped)" "ok 1 a: skipped # SKIP no hardware" \
+	"unless the area says that it may be"
+unset KHX_NO_SKIP
 tap_fails "nothing that passed is a failure of the whole" \
 	awk -f "$lib/summary.awk" "$area/ktap"
 echo "timeout=30" > "$area/settings"
