@@ -21,13 +21,13 @@ tools:
 demo: setup ## the main job on real guests, in a test host (all set-up included)
 	selftests/vm/demo
 
-check: setup ## every test, in test hosts (T="net core" for some areas only)
+check: setup ## the tests, in test hosts, but for the longest (T="net core" for some areas)
 	selftests/vm/check $(T)
 
-check-slow: setup ## with all Linux guests and long forms, too: hours
+check-slow: setup ## all tests, with every Linux guest and long form: hours
 	KHX_LONG=1 selftests/vm/check $(T)
 
-check-debug: setup ## the same tests on a kernel with KASAN, lockdep, kmemleak
+check-debug: setup ## those of the modules, on a kernel with KASAN, lockdep, kmemleak
 	selftests/vm/check --kernel debug $(T)
 
 bench: setup ## benchmarks beside their peers (B=net for one)
@@ -36,6 +36,7 @@ bench: setup ## benchmarks beside their peers (B=net for one)
 	done
 
 style: setup ## checkpatch, sparse, kernel-doc, cppcheck on our code
+	-@selftests/vm/setup selftests/vm/style-packages
 	selftests/vm/style
 
 setup:
