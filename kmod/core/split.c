@@ -91,13 +91,17 @@ static int khx_split_start(struct khx_virtqueue *vq)
 {
 	struct vring_used __user *used = vq->used;
 	__virtio16 idx;
+	int ret;
 
 	if (get_user(idx, &used->idx))
 		return -EFAULT;
+	ret = khx_split_put_flags(vq, 0);
+	if (ret)
+		return ret;
 	vq->next_used = khx16_to_cpu(vq, idx);
 	vq->seen = vq->next_avail;
 	vq->notify_on = true;
-	return khx_split_put_flags(vq, 0);
+	return 0;
 }
 
 /*

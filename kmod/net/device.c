@@ -71,7 +71,6 @@ static int khx_net_queue_attach(struct khx_net_queue *queue,
 	if (old && old->file == file && !queue->vq.fault)
 		return 0;
 
-	khx_net_queue_set_up(queue);
 	be = khx_net_tap_create(queue, file);
 	if (IS_ERR(be))
 		return PTR_ERR(be);
@@ -84,6 +83,8 @@ static int khx_net_queue_attach(struct khx_net_queue *queue,
 		if (old && !khx_virtqueue_start(&queue->vq, old))
 			return ret;
 	}
+	if (!ret)
+		khx_net_queue_set_up(queue);
 	if (old)
 		old->ops->destroy(old);
 	return ret;
