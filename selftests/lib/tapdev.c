@@ -2,8 +2,10 @@
 /* A tap interface and the host's end of it; see tapdev.h. */
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -72,13 +74,13 @@ int tapdev_set_up(struct tapdev *tap, bool up)
 }
 
 /* The stack would talk to its new neighbour of its own accord. */
-static void tapdev_silence(const struct tapdev *tap)
+static void tapdev_silence(const char *name)
 {
 	char path[128];
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6",
-		 tap->name);
+		 name);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
@@ -96,7 +98,7 @@ static int tapdev_open_as(struct tapdev *tap, const char *name, int hdr_len,
 		return -1;
 	if (tapdev_attach(tap, tap->fd, name, hdr_len))
 		goto err;
-	tapdev_silence(tap);
+	tapdev_silence(tap->name);
 	if (tapdev_set_up(tap, true))
 		goto err;
 	tap->packet = tapdev_open_packet(tap);
@@ -129,10 +131,71 @@ int tapdev_open_queue(struct tapdev *tap, int hdr_len)
 	return fd;
 }
 
+/* As QEMU sets one up, but for a header that is not wanted. */
+static int tapdev_open_node(const char *name, int hdr_len)
+{
+	struct ifreq ifr = {
+		.ifr_flags = IFF_TAP | IFF_NO_PI | (hdr_len ? IFF_VNET_HDR : 0),
+	};
+	int fd, unlimited = INT_MAX;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/dev/tap%u", if_nametoindex(name));
+	fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	if (ioctl(fd, TUNSETIFF, &ifr) ||
+	    (hdr_len && ioctl(fd, TUNSETVNETHDRSZ, &hdr_len)) ||
+	    ioctl(fd, TUNSETSNDBUF, &unlimited)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int tapdev_make_veth(const char *type)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command),
+		 "ip link add khxlow mtu 65535 type veth peer name khxpeer mtu 65535 && "
+		 "ip link add link khxlow name khxtap type %s mode %s", type,
+		 strcmp(type, "macvtap") ? "l2" : "bridge");
+	if (system(command))
+		return -1;
+	tapdev_silence("khxlow");
+	tapdev_silence("khxpeer");
+	tapdev_silence("khxtap");
+	return system("ip link set khxlow up && ip link set khxpeer up && ip link set khxtap up");
+}
+
+static void tapdev_delete_veth(void)
+{
+	if (system("ip link del khxlow"))
+		fprintf(stderr, "khxlow is left\n");
+}
+
+int tapdev_open_on_veth(struct tapdev *tap, const char *type, int hdr_len)
+{
+	*tap = (struct tapdev) { .fd = -1, .packet = -1, .veth = true,
+				 .name = "khxpeer" };
+	if (!tapdev_make_veth(type)) {
+		tap->ifindex = if_nametoindex(tap->name);
+		tap->packet = tapdev_open_packet(tap);
+		tap->fd = tapdev_open_node("khxtap", hdr_len);
+	}
+	if (tap->fd >= 0 && tap->packet >= 0)
+		return 0;
+	tapdev_close(tap);
+	return -1;
+}
+
 void tapdev_close(struct tapdev *tap)
 {
 	close(tap->packet);
 	close(tap->fd);
+	if (tap->veth)
+		tapdev_delete_veth();
 }
 
 long tapdev_counter(const struct tapdev *tap, const char *which)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A tap interface and the host's end of it. Needs CAP_NET_ADMIN.
+ * A tap interface, or a macvtap or ipvtap, and the host's end of it. Needs
+ * CAP_NET_ADMIN.
  * Functions return 0 or a file descriptor, or -1 with errno set.
  */
 #ifndef KHX_SELFTESTS_TAPDEV_H
@@ -21,6 +22,7 @@
  * @name: of the interface
  * @ifindex: its index
  * @multi: it may have more queues
+ * @veth: the host's end is that of a veth pair which this one lies on
  */
 struct tapdev {
 	int fd;
@@ -28,6 +30,7 @@ struct tapdev {
 	char name[16];
 	int ifindex;
 	bool multi;
+	bool veth;
 };
 
 /* @hdr_len: length of the virtio-net header, or 0 for none. */
@@ -35,6 +38,11 @@ int tapdev_open(struct tapdev *tap, const char *name, int hdr_len);
 /* The same for more than one queue, and another queue; closed by the caller. */
 int tapdev_open_multi(struct tapdev *tap, const char *name, int hdr_len);
 int tapdev_open_queue(struct tapdev *tap, int hdr_len);
+/*
+ * One of @type "macvtap" or "ipvtap" on a veth pair; @name and @ifindex are
+ * those of the pair's other end. There is one at a time.
+ */
+int tapdev_open_on_veth(struct tapdev *tap, const char *type, int hdr_len);
 void tapdev_close(struct tapdev *tap);
 int tapdev_set_up(struct tapdev *tap, bool up);
 /* One of /sys/class/net/NAME/statistics, or -1. */

@@ -20,21 +20,42 @@ void net_require(void)
 		tap_skip_all("no access to /dev/net/tun");
 }
 
-void net_open(struct net *net, uint64_t features, unsigned int num)
+/* The header before each packet of the tap; the device may have its own. */
+static int tap_hdr_len(struct net *net, uint64_t features)
 {
 	const uint64_t long_hdr = VDEV_F(VIRTIO_F_VERSION_1) |
 				  VDEV_F(VIRTIO_NET_F_MRG_RXBUF);
-	unsigned int i;
 
 	net->hdr_len = features & long_hdr ? 12 : 10;
-	if (tapdev_open(&net->tap, "khxtest%d", net->hdr_len))
-		tap_bail("no tap: %s", strerror(errno));
+	return features & VDEV_F(VHOST_NET_F_VIRTIO_NET_HDR) ? 0 : net->hdr_len;
+}
+
+static void open_device(struct net *net, uint64_t features, unsigned int num)
+{
+	unsigned int i;
+
 	if (vdev_open(&net->dev, NET_DEVICE, features, 64 << 20))
 		tap_bail("%s: %s", NET_DEVICE, strerror(errno));
 	for (i = 0; i < VDEV_QUEUES; i++)
 		if (vdev_queue_open(&net->dev, i, num) ||
 		    vdev_set_backend(&net->dev, i, net->tap.fd))
 			tap_bail("queue %u: %s", i, strerror(errno));
+}
+
+void net_open(struct net *net, uint64_t features, unsigned int num)
+{
+	if (tapdev_open(&net->tap, "khxtest%d", tap_hdr_len(net, features)))
+		tap_bail("no tap: %s", strerror(errno));
+	open_device(net, features, num);
+}
+
+bool net_open_on(struct net *net, const char *type, uint64_t features,
+		 unsigned int num)
+{
+	if (tapdev_open_on_veth(&net->tap, type, tap_hdr_len(net, features)))
+		return false;
+	open_device(net, features, num);
+	return true;
 }
 
 void net_close(struct net *net)

@@ -3,6 +3,7 @@
 #ifndef KHX_SELFTESTS_NETLIB_H
 #define KHX_SELFTESTS_NETLIB_H
 
+#include <linux/vhost_types.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
@@ -35,6 +36,9 @@ void net_require(void);
 
 /* Ends the test when it fails: there is nothing to test then. */
 void net_open(struct net *net, uint64_t features, unsigned int num);
+/* On a "macvtap" or "ipvtap"; false: this kernel has none. */
+bool net_open_on(struct net *net, const char *type, uint64_t features,
+		 unsigned int num);
 void net_close(struct net *net);
 
 /* A frame of @len bytes that only @seed can have made. */

@@ -16,6 +16,7 @@
 #define PACKETS		198
 #define SEGMENTS_MAX	4
 #define BUFFER_SIZE	(64 << 10)
+#define MODE_RESULTS	5
 
 struct mode {
 	const char *name;
@@ -24,6 +25,7 @@ struct mode {
 	unsigned int segments;		/* of each buffer */
 	bool table;
 	int sndbuf;			/* of the tap; 0: unlimited */
+	const char *type;		/* of interface, if not a tap */
 };
 
 #define F_SPLIT		0
@@ -32,6 +34,7 @@ struct mode {
 #define F_EVENT		VDEV_F(VIRTIO_RING_F_EVENT_IDX)
 #define F_MRG		VDEV_F(VIRTIO_NET_F_MRG_RXBUF)
 #define F_INDIRECT	VDEV_F(VIRTIO_RING_F_INDIRECT_DESC)
+#define F_OWN		VDEV_F(VHOST_NET_F_VIRTIO_NET_HDR)
 
 static const struct mode modes[] = {
 	{ "split, legacy", F_SPLIT, 2048, 1 },
@@ -51,6 +54,18 @@ static const struct mode modes[] = {
 	{ "packed, mergeable chains", F_PACKED | F_EVENT | F_MRG, 500, 3 },
 	{ "packed, tables", F_PACKED | F_EVENT | F_INDIRECT, 2048, 3, true },
 	{ "packed, small send buffer", F_PACKED, 2048, 1, false, 200000 },
+	{ "split, legacy, header of our own", F_OWN, 2048, 1 },
+	{ "split, header of our own", F_1 | F_EVENT | F_OWN, 2048, 3 },
+	{ "packed, mergeable, header of our own", F_PACKED | F_MRG | F_OWN,
+	  400, 1 },
+	{ "macvtap, split", F_1 | F_EVENT, 2048, 1, .type = "macvtap" },
+	{ "macvtap, packed, mergeable", F_PACKED | F_EVENT | F_MRG, 400, 1,
+	  .type = "macvtap" },
+	{ "ipvtap, split, mergeable", F_1 | F_EVENT | F_MRG, 400, 1,
+	  .type = "ipvtap" },
+	{ "ipvtap, packed", F_PACKED, 2048, 1, .type = "ipvtap" },
+	{ "ipvtap, split, header of our own", F_1 | F_OWN, 2048, 1,
+	  .type = "ipvtap" },
 };
 
 struct test {
@@ -133,6 +148,15 @@ static void test_transmit(struct test *t)
 	tap_is(i, PACKETS, "%s: packets transmitted", t->mode->name);
 }
 
+/* A header of our own says nothing of the packet. */
+static bool header_ok(const struct test *t)
+{
+	static const struct virtio_net_hdr none;
+
+	return !(t->mode->features & F_OWN) ||
+	       !memcmp(t->frame, &none, sizeof(none));
+}
+
 /*
  * Collect one received packet. Mergeable: as many buffers as the first one's
  * header says, each full but the last. Returns its length or -1.
@@ -186,6 +210,7 @@ static void test_receive(struct test *t)
 		net_frame_fill(frame, len, i);
 		if (!net_host_send(&t->net, frame, len) ||
 		    collect(t, &buffers) != (int)len ||
+		    !header_ok(t) ||
 		    !net_frame_ok(t->frame + t->net.hdr_len, len, i))
 			break;
 	}
@@ -196,9 +221,16 @@ static void test_receive(struct test *t)
 static void test_mode(const struct mode *mode)
 {
 	static struct test t;
+	unsigned int i;
 
 	t.mode = mode;
-	net_open(&t.net, mode->features, NUM);
+	if (!mode->type) {
+		net_open(&t.net, mode->features, NUM);
+	} else if (!net_open_on(&t.net, mode->type, mode->features, NUM)) {
+		for (i = 0; i < MODE_RESULTS; i++)
+			tap_skip("no such interface", "%s: %u", mode->name, i);
+		return;
+	}
 	if (mode->sndbuf && ioctl(t.net.tap.fd, TUNSETSNDBUF, &mode->sndbuf))
 		tap_bail("TUNSETSNDBUF: %s", strerror(errno));
 	t.buffers = vdev_alloc(&t.net.dev, NUM * BUFFER_SIZE);
@@ -220,7 +252,7 @@ int main(void)
 	unsigned int i;
 
 	net_require();
-	tap_plan(n * 5);
+	tap_plan(n * MODE_RESULTS);
 	for (i = 0; i < n; i++)
 		test_mode(&modes[i]);
 	return tap_exit();
