@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # A disk of khx-vhost-user is all that a guest has: its root file system is
-# there, also after a reboot and when the back end was exchanged under it; and
-# firmware reads its boot sector.
+# there, also after a reboot and when the back end was exchanged under it, where
+# another disk's rings are packed; and firmware reads its boot sector.
 
 here=$(dirname "$0")
 . "${KHX_LIB:-$here/../lib}/tap.sh"
@@ -11,61 +11,10 @@ here=$(dirname "$0")
 . "$here/lib.sh"
 . "$here/blkguest.sh"
 
-# An ext4 image in $blk_dir/root with all that the guests' initramfs has; and
-# an initramfs that does nothing but go there.
-make_root() {
-	local tree=$blk_dir/tree image=$blk_dir/image
-	mkdir "$tree" "$image" &&
-		zcat "$KHX_GUEST/initramfs" | (cd "$tree" && cpio -id --quiet) &&
-		mkdir "$tree/mnt" "$tree/root" || return
-	truncate -s 300M "$blk_dir/root"
-	mkfs.ext4 -q -F -d "$tree" "$blk_dir/root" || return
-	rm -rf "$tree"
-	mkdir "$tree"
-	cat > "$tree/init" <<- 'EOT'
-		#!/bin/busybox sh
-		/bin/busybox --install -s /bin
-		mount -t proc proc /proc
-		mount -t sysfs sysfs /sys
-		mount -t devtmpfs devtmpfs /dev
-		modprobe -a virtio_pci virtio_blk crc32c_generic ext4
-		mkdir /new
-		mount -t ext4 /dev/vda /new
-		umount /dev /sys /proc
-		exec switch_root /new /init
-	EOT
-	chmod +x "$tree/init"
-	cp "$KHX_GUEST/initramfs" "$image/initramfs"
-	truncate -s %4 "$image/initramfs"
-	(cd "$tree" && find init | cpio -o -H newc --quiet) >> "$image/initramfs"
-	rm -rf "$tree"
-	ln -s "$KHX_GUEST/vmlinuz" "$image/vmlinuz"
-	KHX_GUEST=$image
-}
-
-root_is_disk() {
-	guest_run root "grep '^/dev/vda / ext4 ' /proc/mounts"
-}
-
 reboot_root() {
 	guest_run root "echo was here > /file; sync; (sleep 0.2; reboot -f) > /dev/null 2>&1 &" &&
-		guest_wait root 300 && root_is_disk &&
+		guest_wait root 300 && blk_root_is_disk root &&
 		[ "$(guest_run root "cat /file")" = "was here" ]
-}
-
-# The back end dies by kill -9 amid writes; QEMU finds the next one.
-exchange_back_end() {
-	guest_run root "setsid sh -c 'for i in \$(seq 2000); do echo \$i > /m; mv /m /n; sync; done' > /dev/null 2>&1 &"
-	sleep 1
-	kill -9 "$blk_daemon"
-	sleep 0.5
-	blk_serve && GUEST_TIMEOUT=100 guest_run root "
-		a=\$(cat /n); sleep 2; sync; b=\$(cat /n); [ \$b -gt \$a ] && ! dmesg | grep -i 'error.*vda'"
-}
-
-# What its journal does not say by itself (1: it was used), must be right.
-is_good() {
-	e2fsck -fp "$blk_dir/root" || [ $? = 1 ]
 }
 
 # The first sector reads the second with INT 13h and sends it to the serial
@@ -93,21 +42,23 @@ firmware_boots() {
 
 blk_guest_set_up
 tap_need cpio mkfs.ext4
-make_root || tap_bail "no root file system"
+blk_make_root || tap_bail "no root file system"
 make_boot_sector "$blk_dir/boot"
 blk_disk root "$blk_dir/root" ""
+truncate -s 16M "$blk_dir/packed"
+blk_disk packed "$blk_dir/packed" packed=on
 blk_disk boot "$blk_dir/boot" bootindex=1
 
 tap_plan 5
 blk_serve || tap_bail "no back end"
-boot_disk=("${disks[@]:4}") disks=("${disks[@]:0:4}")
+boot_disk=("${disks[@]:8}") disks=("${disks[@]:0:8}")
 blk_guest_start root || tap_bail "QEMU does not start"
 guest_wait root 300 || tap_bail "the guest does not boot"
-blk_claim "its root is on the disk" root_is_disk
+blk_claim "its root is on the disk" blk_root_is_disk root
 blk_claim "and stays there after a reboot" reboot_root
-blk_claim "the back end is killed and replaced" exchange_back_end
+blk_claim "the back end is killed and replaced" blk_exchange root packed 2
 guest_kill root
-tap_run "the file system is good" is_good
+tap_run "the file system is good" blk_root_is_good
 blk_claim "SeaBIOS boots" firmware_boots
 sed 's/^/# log: /' "$blk_dir/daemon.log" | head -n 20
 tap_exit

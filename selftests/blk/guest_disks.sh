@@ -45,20 +45,15 @@ readonly_disk() {
 		dd if=\$d bs=4k count=1 iflag=direct 2> /dev/null | grep -q khx-readonly"
 }
 
-# Sizes of the guest's disk in MiB, until it is $2.
-has_size() {
-	[ "$(blk_in disks "$1" "cat /sys/block/\${d#/dev/}/size")" = $(($2 * 2048)) ]
-}
-
 resize_file() {
-	truncate -s 96M "$blk_dir/tmpfs" && tap_wait 20 has_size tmpfs 96 &&
+	truncate -s 96M "$blk_dir/tmpfs" && tap_wait 20 blk_has_size disks tmpfs 96 &&
 		blk_in disks tmpfs "dd if=/dev/zero of=\$d bs=1M seek=95 count=1 oflag=direct"
 }
 
 resize_dm() {
 	dmsetup --noudevsync suspend khx-linear &&
 		echo "0 $((160 * 2048)) linear /dev/nullb-b 0" | dmsetup load khx-linear &&
-		dmsetup --noudevsync resume khx-linear && tap_wait 20 has_size dm 160 &&
+		dmsetup --noudevsync resume khx-linear && tap_wait 20 blk_has_size disks dm 160 &&
 		blk_in disks dm "dd if=/dev/zero of=\$d bs=1M seek=159 count=1 oflag=direct"
 }
 

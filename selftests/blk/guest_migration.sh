@@ -24,9 +24,7 @@ kind=
 
 make_fio_image() {
 	local tree=$blk_dir/fio
-	mkdir -p "$tree"/{dev,proc,sys,tmp} &&
-		{ command -v fio; ldd "$(command -v fio)" | grep -o '/[^ ]*'; } |
-		xargs cp -L --parents -t "$tree" &&
+	mkdir -p "$tree"/{dev,proc,sys,tmp} && blk_copy_program fio "$tree" &&
 		mkfs.ext4 -q -d "$tree" "$blk_dir/fio.img" 160M && rm -rf "$tree"
 }
 
@@ -61,64 +59,9 @@ mount_fio() {
 		mount -t tmpfs tmpfs /host/tmp"
 }
 
-# Round after round, until told to stop; counts them, and says what went wrong.
-# A reader beside it has pages that nobody writes to but the disk, and each time
-# something else: a page that is missing from the log is missed.
-start_fio() {
-	blk_in "$1" disk "
-		cat > /tmp/fio.sh <<- EOT
-			n=0 status=0
-			until [ -e /tmp/fio.stop ]; do
-				host fio --name=v --filename=\$d --direct=1 \
-					--rw=randwrite --size=2m --bsrange=4k-64k \
-					--ioengine=libaio --iodepth=8 --thread --randseed=\\\$n \
-					--verify=crc32c --verify_fatal=1 --do_verify=1 \
-					--minimal > /tmp/fio.out 2>&1 || { status=\\\$?; break; }
-				n=\\\$((n + 1))
-				echo \\\$n > /tmp/fio.rounds
-			done
-			echo \\\$status > /tmp/fio.status
-		EOT
-		echo 0 > /tmp/fio.rounds
-		setsid host fio --name=r --filename=\$d --direct=1 --rw=read \
-			--offset=4m --size=32m --bs=64k --ioengine=psync --thread \
-			--time_based --runtime=100000 --thinktime=5000 \
-			--minimal > /tmp/read.out 2>&1 &
-		echo \$! > /tmp/read.pid
-		setsid sh /tmp/fio.sh > /dev/null 2>&1 &"
-}
-
-# It ends a round that it began before it was moved, or begins and ends another.
-fio_goes_on() {
-	GUEST_TIMEOUT=120 guest_run "$1" "
-		n=\$(cat /tmp/fio.rounds)
-		until [ -e /tmp/fio.status ] || [ \$(cat /tmp/fio.rounds) -gt \$n ]; do
-			sleep 0.1
-		done
-		[ ! -e /tmp/fio.status ] || { cat /tmp/fio.out; exit 1; }
-		kill -0 \$(cat /tmp/read.pid) || { cat /tmp/read.out; exit 1; }"
-}
-
-stop_fio() {
-	GUEST_TIMEOUT=120 guest_run "$1" "
-		touch /tmp/fio.stop
-		until [ -e /tmp/fio.status ]; do sleep 0.1; done
-		[ \$(cat /tmp/fio.status) = 0 ] || { cat /tmp/fio.out; exit 1; }"
-}
-
-hop() {
-	start_side "$2" -S -incoming "unix:$GUEST_DIR/socket" &&
-		guest_qmp "$1" migrate "{\"uri\": \"unix:$GUEST_DIR/socket\"}" > /dev/null &&
-		tap_wait 100 guest_is_migrated "$1" && tap_wait 20 guest_is_loaded "$2" &&
-		guest_same_memory "$1" "$2" || return
-	guest_kill "$1"
-	guest_qmp "$2" cont > /dev/null
-	fio_goes_on "$2"
-}
-
 boot() {
-	start_side a && guest_wait a 300 && mount_fio a && start_fio a &&
-		fio_goes_on a
+	start_side a && guest_wait a 300 && mount_fio a && blk_fio_start a &&
+		blk_fio_goes_on a
 }
 
 # journey NAME: boot, then to and fro, five in a row.
@@ -126,10 +69,10 @@ journey() {
 	local i from=a to=b
 	blk_claim "$1: boot" boot || return
 	for ((i = 1; i <= ROUNDS; i++)); do
-		blk_claim "$1: migration $i" hop $from $to || return
+		blk_claim "$1: migration $i" blk_hop $from $to || return
 		read -r from to <<< "$to $from"
 	done
-	blk_claim "$1: fio has found no error" stop_fio $from
+	blk_claim "$1: fio has found no error" blk_fio_stop $from
 	guest_kill $from
 }
 
