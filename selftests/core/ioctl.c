@@ -59,7 +59,8 @@ static const char *trace_last(void)
 	last[0] = '\0';
 	while (file && fgets(line, sizeof(line), file)) {
 		at = strstr(line, "khx_ioctl_error: dev=");
-		if (at && (at = strstr(at, " cmd=")))
+		at = at ? strstr(at, " cmd=") : NULL;
+		if (at)
 			snprintf(last, sizeof(last), "%.*s",
 				 (int)strcspn(at + 1, "\n"), at + 1);
 	}
