@@ -230,6 +230,12 @@ bool figure_falls(const char *name, long value, unsigned int seconds)
 	return figure_comes(name, value, seconds, false);
 }
 
+void figure_must_reach(const char *name, long value, unsigned int seconds)
+{
+	if (!figure_reaches(name, value, seconds))
+		tap_bail("%s does not reach %ld", name, value);
+}
+
 int write_text(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY), ret;

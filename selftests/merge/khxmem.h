@@ -52,8 +52,13 @@ void scan_stop(void);
 /* Waits until @passes whole passes have begun and ended after now. */
 void scan_passes(unsigned int passes);
 /* Waits until the figure is at least, or at most, that; false after @seconds. */
-bool figure_reaches(const char *name, long value, unsigned int seconds);
-bool figure_falls(const char *name, long value, unsigned int seconds);
+#define MUST_CHECK __attribute__((warn_unused_result))
+MUST_CHECK bool figure_reaches(const char *name, long value,
+			       unsigned int seconds);
+MUST_CHECK bool figure_falls(const char *name, long value,
+			     unsigned int seconds);
+/* Where nothing can be told without: ends the test if it does not. */
+void figure_must_reach(const char *name, long value, unsigned int seconds);
 
 /* A cgroup for memory, to be removed by rmdir(); false where there are none. */
 #define GROUP		"/sys/fs/cgroup/khx-merge-test"

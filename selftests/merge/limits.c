@@ -269,7 +269,7 @@ static void check_charged_for(void (*fn)(void *), unsigned long pages,
 	dies_of(0, fn, &fd);
 	merges += figure("pages_merged");
 	scan_fast();
-	figure_reaches("pages_merged", merges, 60);
+	figure_must_reach("pages_merged", merges, 60);
 	scan_stop();
 	current = read_number(GROUP "/memory.current");
 	tap_ok(current >= bytes, "%s (%ld of %ld bytes)", what, current, bytes);
@@ -348,7 +348,7 @@ static void check_cgroup(void)
 	tap_ok(read_number(GROUP "/memory.current") > (long)(FILE_PAGES * PAGE),
 	       "pages are charged to the group of the task that faults");
 	scan_fast();
-	figure_reaches("pages_sharing", FILE_PAGES - 100, 30);
+	figure_must_reach("pages_sharing", FILE_PAGES - 100, 30);
 	scan_stop();
 	tap_ok(read_number(GROUP "/memory.current") < (long)(1024 * PAGE),
 	       "merging gives the charge back");

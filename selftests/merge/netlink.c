@@ -294,7 +294,7 @@ static void test_parallel(struct ctl *ctl)
 	for (unsigned long i = 0; i < pages; i++)
 		page_fill(map + i * PAGE, 7);
 	scan_fast();
-	figure_reaches("pages_sharing", pages - 1, 60);
+	figure_must_reach("pages_sharing", pages - 1, 60);
 	fflush(stdout);
 	pid = fork();
 	if (!pid)

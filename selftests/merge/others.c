@@ -125,7 +125,7 @@ static char *map_merged(int *fd)
 	for (i = 0; i < MERGED; i++)
 		page_fill(map + i * PAGE, few_values(i));
 	scan_fast();
-	figure_reaches("pages_sharing", MERGED - 100, 60);
+	figure_must_reach("pages_sharing", MERGED - 100, 60);
 	return map;
 }
 
@@ -185,7 +185,7 @@ static void check_unmerging_what_ends(void)
 		for (j = 0; j < ENDING_PAGES; j++)
 			page_fill(map + j * PAGE, 7);
 		scan_fast();
-		figure_reaches("pages_sharing", ENDING_PAGES - 1, 60);
+		figure_must_reach("pages_sharing", ENDING_PAGES - 1, 60);
 		pthread_create(&thread, NULL, unmerge_thread, &ret);
 		usleep(i * 1000);
 		munmap(map, ENDING_PAGES * PAGE);
@@ -226,7 +226,7 @@ static void check_unmerging_again(void)
 	unmerge_some();
 	tap_diag("unmerging was killed at %ld", figure("pages_sharing"));
 	scan_fast();
-	figure_reaches("pages_sharing", MERGED - 100, 60);
+	figure_must_reach("pages_sharing", MERGED - 100, 60);
 	tap_is(setting("run", 2) ?: figure("pages_shared"), 0,
 	       "unmerging unmerges all, also after one that was killed");
 	munmap(map, MERGED * PAGE);
@@ -375,7 +375,7 @@ static char *equal_scattered(char *map)
 	char *equal;
 	int fd;
 
-	figure_reaches("pages_unshared", MAPPED / 2, 60);
+	figure_must_reach("pages_unshared", MAPPED / 2, 60);
 	scan_stop();
 	fd = khxmem_file(NULL, MAPPED / 2);
 	equal = khxmem_map(fd, MAPPED / 2);
@@ -444,7 +444,7 @@ static long time_to_give_up(unsigned int sharers)
 		page_fill(map + i * PAGE, 7);
 	setting("max_page_sharing", sharers);
 	scan_fast();
-	figure_reaches("pages_sharing", pages - pages / sharers - 1, 60);
+	figure_must_reach("pages_sharing", pages - pages / sharers - 1, 60);
 	scan_stop();
 	setting("max_page_sharing", 65536);
 	munmap(map, pages * PAGE);

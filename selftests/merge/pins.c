@@ -68,7 +68,7 @@ static bool all_equal(const char *map)
 static void check_pinned(char *map, int fd)
 {
 	scan_fast();
-	figure_reaches("pages_sharing", PAGES / 2 - 1, 20);
+	figure_must_reach("pages_sharing", PAGES / 2 - 1, 20);
 	scan_passes(5);
 	tap_is(figure("pages_sharing"), PAGES / 2 - 1,
 	       "pinned pages do not merge");
