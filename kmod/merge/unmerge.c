@@ -25,7 +25,7 @@ struct khx_merge_unmerge {
 	unsigned long epoch;
 	unsigned int left;	/* of the batch */
 	unsigned long end;	/* of its time, jiffies */
-	int ret;
+	int ret;		/* why some pages are merged still, or 0 */
 };
 
 /* Before each step: is it one for the next batch? The first never is. */
@@ -65,11 +65,15 @@ static int khx_merge_unmerge_page(struct khx_merge_file *file, pgoff_t index)
 	return ret == -EHWPOISON ? 0 : ret;	/* nothing left to save */
 }
 
-/* A file, or as much of it as the batch has left. Returns whether that is over. */
+/*
+ * A file, or as much of it as the batch has left. Returns whether that is over. One
+ * whose owner may have no more memory is left as it is: others' may.
+ */
 static bool khx_merge_unmerge_some(struct khx_merge_file *file, void *arg)
 {
 	struct khx_merge_unmerge *unmerge = arg;
 	unsigned long index;
+	int ret;
 
 	if (khx_merge_file_super(file)->opt.nomerge)
 		return false;
@@ -87,9 +91,12 @@ static bool khx_merge_unmerge_some(struct khx_merge_file *file, void *arg)
 		file->unmerge_next = index;
 		if (khx_merge_unmerge_is_over(unmerge))
 			return true;
-		unmerge->ret = khx_merge_unmerge_page(file, index);
-		if (unmerge->ret)
-			return true;
+		ret = khx_merge_unmerge_page(file, index);
+		if (ret) {
+			unmerge->ret = ret;
+			file->unmerge_next = KHX_MERGE_UNMERGE_DONE;
+			return false;
+		}
 		cond_resched();
 	}
 	if (khx_merge_unmerge_is_over(unmerge))
@@ -111,11 +118,9 @@ int khx_merge_unmerge_all(void)
 	struct khx_merge_unmerge unmerge = { .epoch = ++epoch };
 
 	while (khx_merge_unmerge_batch(&unmerge)) {
-		if (!unmerge.ret && fatal_signal_pending(current))
-			unmerge.ret = -EINTR;
-		if (unmerge.ret)
-			return unmerge.ret;
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		cond_resched();
 	}
-	return 0;
+	return unmerge.ret;
 }

@@ -204,10 +204,26 @@ static void fill_and_stay(void *arg)
 	pause();
 }
 
+#define EQUAL	64UL
+
+/* Outside of the group: pages that equal nothing of its 100 copies. */
+static int equal_file(void)
+{
+	int fd = khxmem_file(NULL, EQUAL);
+	char *map = khxmem_map(fd, EQUAL);
+	unsigned long i;
+
+	for (i = 0; i < EQUAL; i++)
+		page_fill(map + i * PAGE, 4711);
+	munmap(map, EQUAL * PAGE);
+	return fd;
+}
+
 /* Unmerging needs memory; that there is none is no reason to kill anyone. */
 static void check_unmerge_limit(void)
 {
-	int fd = khxmem_file(NULL, FILE_PAGES), status;
+	int before = equal_file(), fd = khxmem_file(NULL, FILE_PAGES), status;
+	int after = equal_file();
 	pid_t pid = fork();
 	char *map;
 
@@ -216,11 +232,14 @@ static void check_unmerge_limit(void)
 		_exit(0);
 	}
 	scan_fast();
-	figure_reaches("pages_sharing", FILE_PAGES - 100, 60);
+	figure_must_reach("pages_sharing", FILE_PAGES - 100 + 2 * EQUAL - 1, 60);
 	scan_stop();
 	write_text(GROUP "/memory.max", "8M");
 	tap_is(setting("run", 2), -ENOMEM,
 	       "unmerging beyond the group's limit is ENOMEM");
+	tap_is(figure("pages_shared"), 100, "but done for those outside of it");
+	close(before);
+	close(after);
 	tap_is(waitpid(pid, &status, WNOHANG), 0, "and kills nobody");
 	map = khxmem_map(fd, FILE_PAGES);
 	tap_is(pages_wrong(map, FILE_PAGES, group_value), 0, "nothing is lost");
@@ -371,7 +390,7 @@ int main(void)
 {
 	khxmem_mount(NULL, NULL);
 	khxmem_umount(NULL);
-	tap_plan(4 + 3 + 1 + 2 + 3 + 5 + 2 + 2);
+	tap_plan(4 + 3 + 1 + 2 + 3 + 6 + 2 + 2);
 	check_size();
 	check_last_room();
 	check_cgroup();
