@@ -34,19 +34,29 @@ static struct folio *khx_merge_pool_alloc(int node, gfp_t gfp)
 	return folio;
 }
 
+static struct folio *khx_merge_pool_pick(struct khx_merge_pool *pool)
+{
+	unsigned int i = get_random_u32() % pool->nr;
+	struct folio *folio = pool->frames[i];
+
+	pool->frames[i] = pool->frames[--pool->nr];
+	return folio;
+}
+
 /* Page locks are held: nobody waits for reclaim here. */
 struct folio *khx_merge_pool_take(int node)
 {
 	struct khx_merge_pool *pool = &khx_merge_pools[node];
 	struct folio *folio;
-	unsigned int i;
 
-	if (!pool->nr)
-		return khx_merge_pool_alloc(node, GFP_ATOMIC);
-	i = get_random_u32() % pool->nr;
-	folio = pool->frames[i];
-	pool->frames[i] = pool->frames[--pool->nr];
-	return folio;
+	while (pool->nr) {
+		folio = khx_merge_pool_pick(pool);
+		if (!folio_test_hwpoison(folio))
+			return folio;
+		/* It went bad in here. The allocator gives it to nobody else. */
+		folio_put(folio);
+	}
+	return khx_merge_pool_alloc(node, GFP_ATOMIC);
 }
 
 /*

@@ -150,6 +150,91 @@ static void check_huge(void)
 	khxmem_umount("-huge");
 }
 
+#define PAIRS	3000UL
+
+/* Bits of /proc/kpageflags. */
+#define KPF_SWAPBACKED	14
+#define KPF_HWPOISON	19
+
+static uint64_t word_of(const char *path, unsigned long i)
+{
+	int file = open(path, O_RDONLY);
+	uint64_t word = 0;
+
+	pread(file, &word, sizeof(word), i * sizeof(word));
+	close(file);
+	return word;
+}
+
+static uint64_t frame_of(void *page)
+{
+	read_page(page);
+	return word_of("/proc/self/pagemap", (unsigned long)page / PAGE) &
+	       ((1ULL << 55) - 1);
+}
+
+static bool frame_is(uint64_t frame, int flag)
+{
+	return word_of("/proc/kpageflags", frame) & 1ULL << flag;
+}
+
+static bool frame_goes_bad(uint64_t frame)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "0x%lx", (unsigned long)(frame * PAGE));
+	/* It fails, for nobody uses the frame; but it is marked. */
+	write_text("/sys/devices/system/memory/hard_offline_page", text);
+	return frame_is(frame, KPF_HWPOISON);
+}
+
+static void merge_pairs(char *map, unsigned long first, unsigned long pairs)
+{
+	long merged = figure("pages_merged");
+	unsigned long i;
+
+	for (i = 0; i < 2 * pairs; i++)
+		page_fill(map + (first + i) * PAGE, 1000 + first + i / 2);
+	scan_fast();
+	figure_must_reach("pages_merged", merged + 2 * pairs, 60);
+	scan_stop();
+}
+
+/*
+ * Frames given up wait to be a copy's: that of the second page of a pair goes bad there.
+ * Then six times as many copies are made as wait, each in one of them, by chance.
+ */
+static void check_waiting(void)
+{
+	static const char *const name = "what goes bad before it is used is not used";
+	unsigned long i, wrong = 0;
+	uint64_t frame;
+	char page[PAGE];
+	char *map;
+	int fd;
+
+	khxmem_mount("-other", NULL);
+	fd = khxmem_file("-other", 2 + 2 * PAIRS);
+	map = khxmem_map(fd, 2 + 2 * PAIRS);
+	page_fill(map + PAGE, 1000);
+	frame = frame_of(map + PAGE);
+	merge_pairs(map, 0, 1);
+	tap_expect_splat("Memory failure");
+	if (!frame_is(frame, KPF_SWAPBACKED) || !frame_goes_bad(frame)) {
+		tap_skip("no frame can be made bad", name);
+	} else {
+		merge_pairs(map, 2, PAIRS);
+		for (i = 2; i < 2 + 2 * PAIRS; i++)
+			wrong += pread(fd, page, PAGE, i * PAGE) != PAGE ||
+				 !page_holds(page, 1002 + (i - 2) / 2);
+		tap_is(wrong, 0, name);
+	}
+	tap_expect_splat(NULL);
+	munmap(map, (2 + 2 * PAIRS) * PAGE);
+	close(fd);
+	khxmem_umount("-other");
+}
+
 int main(void)
 {
 	char *map, *other;
@@ -160,13 +245,14 @@ int main(void)
 	map = khxmem_map(fd, PAGES);
 	other = khxmem_map(fd, PAGES);
 	merge_all(map);
-	tap_plan(9 + 3 + 2 + 4);
+	tap_plan(9 + 3 + 2 + 4 + 1);
 	check_merged(fd, map, other);
 	check_private(fd, map);
 	ftruncate(fd, 0);
 	ftruncate(fd, PAGES * PAGE);
 	check_zero(map);
 	check_huge();
+	check_waiting();
 	munmap(other, PAGES * PAGE);
 	munmap(map, PAGES * PAGE);
 	close(fd);
