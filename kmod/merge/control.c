@@ -3,7 +3,6 @@
 #include <linux/atomic.h>
 #include <linux/freezer.h>
 #include <linux/kthread.h>
-#include <linux/ktime.h>
 #include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
@@ -209,54 +208,65 @@ static unsigned int khx_merge_control_pause(u64 work_ns, unsigned int idle_msecs
  * above all: a pass counts for a quarter, as not each pass merges what is written
  * before the next.
  */
-struct khx_merge_churn {
+static struct khx_merge_pace {
 	long merges;
 	long breaks;
 	long breaks_before;	/* of all time, at the end of the last pass */
-};
+	unsigned int idle_msecs;	/* after it */
+} khx_merge_pace;
 
-static void khx_merge_control_churn(struct khx_merge_churn *churn,
-				    const struct khx_merge_progress *pass)
+static long khx_merge_control_breaks(void)
 {
 	unsigned long totals[KHX_MERGE_NR_STATS];
-	long breaks;
 
 	khx_merge_domain_totals(totals);
-	breaks = totals[KHX_MERGE_BREAKS];
-	churn->merges += (long)pass->merges - churn->merges / 4;
-	/* Fewer: a domain is gone, and what was counted there. */
-	churn->breaks += max(breaks - churn->breaks_before, 0L) -
-			 churn->breaks / 4;
-	churn->breaks_before = breaks;
+	return totals[KHX_MERGE_BREAKS];
+}
+
+/* What was written while nothing merged says nothing of what will merge now. */
+static void khx_merge_control_begin(void)
+{
+	khx_merge_pace = (struct khx_merge_pace){
+		.breaks_before = khx_merge_control_breaks(),
+	};
+}
+
+static void khx_merge_control_churn(struct khx_merge_pace *pace,
+				    const struct khx_merge_progress *pass)
+{
+	long breaks = khx_merge_control_breaks();
+
+	pace->merges += (long)pass->merges - pace->merges / 4;
+	pace->breaks += breaks - pace->breaks_before - pace->breaks / 4;
+	pace->breaks_before = breaks;
 }
 
 /*
  * Memory at rest, or written as fast as it is merged: look at it less often, until
  * looking pays again.
  */
-static unsigned int khx_merge_control_idle(unsigned int idle_msecs,
+static unsigned int khx_merge_control_idle(struct khx_merge_pace *pace,
 					   const struct khx_merge_progress *pass)
 {
-	static struct khx_merge_churn churn;
 	unsigned int pause = khx_merge_control_get(KHX_MERGE_SLEEP_MSECS);
 	unsigned int most = pass->merges ? KHX_MERGE_CHURN_MAX_MSECS :
 					   KHX_MERGE_IDLE_MAX_MSECS;
 
-	khx_merge_control_churn(&churn, pass);
+	khx_merge_control_churn(pace, pass);
 	if (!pause)
 		return 0;
-	if (pass->merges && 2 * churn.breaks < churn.merges)
-		return idle_msecs / 4;
-	return clamp(idle_msecs * 2, pause, max(pause, most));
+	if (pass->merges && 2 * pace->breaks < pace->merges)
+		return pace->idle_msecs / 4;
+	return clamp(pace->idle_msecs * 2, pause, max(pause, most));
 }
 
 static unsigned int khx_merge_control_round(struct khx_merge_progress *pass)
 {
-	static unsigned int idle_msecs;
-	u64 start = ktime_get_ns(), work;
+	struct khx_merge_pace *pace = &khx_merge_pace;
+	u64 work = pass->work_ns;
 
 	khx_merge_control_scan(pass);
-	work = ktime_get_ns() - start;
+	work = pass->work_ns - work;
 	WRITE_ONCE(khx_merge_cpu_ns, current->se.sum_exec_runtime);
 	if (khx_merge_guard_judge(khx_merge_cpu_ns))
 		khx_merge_netlink_guard();
@@ -266,9 +276,9 @@ static unsigned int khx_merge_control_round(struct khx_merge_progress *pass)
 	WRITE_ONCE(khx_merge_passes, khx_merge_passes + 1);
 	khx_merge_guard_pass();
 	khx_merge_netlink_pass();
-	idle_msecs = khx_merge_control_idle(idle_msecs, pass);
+	pace->idle_msecs = khx_merge_control_idle(pace, pass);
 	*pass = (struct khx_merge_progress){};
-	return khx_merge_control_pause(work, idle_msecs);
+	return khx_merge_control_pause(work, pace->idle_msecs);
 }
 
 static void khx_merge_control_stopped(void)
@@ -277,6 +287,7 @@ static void khx_merge_control_stopped(void)
 			     khx_merge_control_is_running() ||
 			     kthread_should_stop());
 	khx_merge_guard_reset(khx_merge_control_cpu());
+	khx_merge_control_begin();
 }
 
 /* Until time is up or a setting has changed: what was to be an hour may be none. */

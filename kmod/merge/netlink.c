@@ -86,7 +86,7 @@ static int khx_merge_put_settings(struct sk_buff *skb)
 }
 
 /* A file holds no more than its mount; what more it is long is no promise. */
-static bool khx_merge_add_size(struct khx_merge_file *file, void *arg)
+static void khx_merge_add_size(struct khx_merge_file *file, void *arg)
 {
 	unsigned long max = READ_ONCE(khx_merge_file_super(file)->opt.max_pages);
 	u64 size = i_size_read(&file->inode), *sum = arg;
@@ -95,16 +95,26 @@ static bool khx_merge_add_size(struct khx_merge_file *file, void *arg)
 		size = min_t(u64, size, (u64)max << PAGE_SHIFT);
 	if (check_add_overflow(*sum, size, sum))
 		*sum = U64_MAX;
-	return *sum == U64_MAX;
+}
+
+static u64 khx_merge_promised(void)
+{
+	unsigned long skip = 0;
+	u64 promised = 0;
+
+	do
+		skip = khx_merge_scan_visit_few(skip, khx_merge_add_size,
+						&promised);
+	while (skip);
+	return promised;
 }
 
 static int khx_merge_put_global(struct sk_buff *skb)
 {
 	unsigned long totals[KHX_MERGE_NR_STATS];
-	u64 promised = 0;
+	u64 promised = khx_merge_promised();
 
 	khx_merge_domain_totals(totals);
-	khx_merge_scan_visit(khx_merge_add_size, &promised);
 
 	if (nla_put_u32(skb, KHX_MERGE_A_STATE, khx_merge_control_state()) ||
 	    khx_merge_put_u64(skb, KHX_MERGE_A_FULL_SCANS,

@@ -109,8 +109,6 @@ static int khx_merge_page_settle_new(struct khx_merge_file *file, pgoff_t index,
 		khx_merge_index_replace(file, index, fresh,
 					KHX_MERGE_PAGE_PRIVATE);
 	khx_merge_file_count(file, KHX_MERGE_PRIVATE, 1);
-	if (khx_merge_history_was_zeroed(file, index))
-		khx_merge_history_broken(file, index);
 	return 0;
 }
 
@@ -122,7 +120,6 @@ static void khx_merge_page_break(struct khx_merge_file *file, pgoff_t index,
 	khx_merge_index_replace(file, index, fresh, KHX_MERGE_PAGE_PRIVATE);
 	khx_merge_file_count(file, KHX_MERGE_MERGED, -1);
 	khx_merge_file_count(file, KHX_MERGE_PRIVATE, 1);
-	khx_merge_history_broken(file, index);
 }
 
 /*
@@ -210,8 +207,12 @@ struct folio *khx_merge_page_writable(struct khx_merge_file *file, pgoff_t index
 		khx_merge_payer_enter(&payer, file, vma);
 		ret = khx_merge_page_install(file, index, state, folio);
 		khx_merge_payer_leave(&payer);
-		if (!ret)
+		if (!ret) {
+			if (state == KHX_MERGE_PAGE_MERGED ||
+			    khx_merge_history_was_zeroed(file, index))
+				khx_merge_history_broken(file, index);
 			return folio;
+		}
 
 		khx_merge_index_unlock(folio);
 		folio_put(folio);

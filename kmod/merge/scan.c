@@ -38,6 +38,7 @@
  * or a superblock: it never keeps a mount busy.
  */
 #include <linux/jiffies.h>
+#include <linux/ktime.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
 
@@ -52,6 +53,7 @@ static DEFINE_MUTEX(khx_merge_scan_lock);
 static LIST_HEAD(khx_merge_scan_files);
 static unsigned int khx_merge_scan_nr_changes;
 static struct khx_merge_file *khx_merge_scan_cursor;	/* NULL: start of a pass */
+static bool khx_merge_scan_over;	/* the pass: its last file went meanwhile */
 static struct khx_merge_turn khx_merge_scan_turn;	/* of that file */
 static unsigned int khx_merge_scan_round;		/* passes that ended */
 static unsigned long khx_merge_scan_end;		/* of this batch, jiffies */
@@ -144,14 +146,13 @@ static void khx_merge_scan_move(struct khx_merge_file *file)
 			khx_merge_stats_read(&file->stats, KHX_MERGE_PRIVATE);
 }
 
-unsigned int khx_merge_scan_batch(const struct khx_merge_rules *rules,
-				  unsigned int budget,
-				  struct khx_merge_progress *progress)
+/* Returns what is left of the budget. */
+static unsigned int khx_merge_scan_some(const struct khx_merge_rules *rules,
+					unsigned int budget,
+					struct khx_merge_progress *progress)
 {
-	const unsigned int start = budget;
 	struct khx_merge_file *file;
 
-	mutex_lock(&khx_merge_scan_lock);
 	khx_merge_scan_end = jiffies + KHX_MERGE_SCAN_TIME;
 	if (!khx_merge_scan_cursor)
 		khx_merge_scan_move(list_first_entry_or_null(&khx_merge_scan_files,
@@ -169,11 +170,28 @@ unsigned int khx_merge_scan_batch(const struct khx_merge_rules *rules,
 		if (!budget || khx_merge_scan_is_late())
 			break;
 	}
+	return budget;
+}
+
+unsigned int khx_merge_scan_batch(const struct khx_merge_rules *rules,
+				  unsigned int budget,
+				  struct khx_merge_progress *progress)
+{
+	const unsigned int all = budget;
+	u64 start;
+
+	mutex_lock(&khx_merge_scan_lock);
+	/* Waiting for it was no work. */
+	start = ktime_get_ns();
+	if (!khx_merge_scan_over)
+		budget = khx_merge_scan_some(rules, budget, progress);
+	khx_merge_scan_over = false;
 	progress->pass_done = !khx_merge_scan_cursor;
 	if (progress->pass_done)
 		khx_merge_scan_round++;
+	progress->work_ns += ktime_get_ns() - start;
 	mutex_unlock(&khx_merge_scan_lock);
-	return start - budget;
+	return all - budget;
 }
 
 bool khx_merge_scan_visit(bool (*fn)(struct khx_merge_file *, void *), void *arg)
@@ -192,6 +210,33 @@ bool khx_merge_scan_visit(bool (*fn)(struct khx_merge_file *, void *), void *arg
 	return ret;
 }
 
+/*
+ * Anyone may ask for this: with the lock held he shall not be put to sleep, which his
+ * cgroup can make last. So it is held for a few files, and to pass by those before.
+ */
+#define KHX_MERGE_SCAN_FEW	64
+
+unsigned long khx_merge_scan_visit_few(unsigned long skip,
+				       void (*fn)(struct khx_merge_file *, void *),
+				       void *arg)
+{
+	unsigned long end = skip + KHX_MERGE_SCAN_FEW, i = 0;
+	struct khx_merge_file *file;
+	bool more = false;
+
+	mutex_lock(&khx_merge_scan_lock);
+	list_for_each_entry(file, &khx_merge_scan_files, scan_link) {
+		more = i == end;
+		if (more)
+			break;
+		if (i++ >= skip)
+			fn(file, arg);
+	}
+	mutex_unlock(&khx_merge_scan_lock);
+	cond_resched();
+	return more ? end : 0;
+}
+
 unsigned int khx_merge_scan_changes(void)
 {
 	return READ_ONCE(khx_merge_scan_nr_changes);
@@ -201,7 +246,8 @@ void khx_merge_scan_add(struct khx_merge_file *file)
 {
 	mutex_lock(&khx_merge_scan_lock);
 	WRITE_ONCE(khx_merge_scan_nr_changes, khx_merge_scan_nr_changes + 1);
-	list_add_tail(&file->scan_link, &khx_merge_scan_files);
+	/* Where this pass has been already: who adds files does not make it last. */
+	list_add(&file->scan_link, &khx_merge_scan_files);
 	mutex_unlock(&khx_merge_scan_lock);
 }
 
@@ -209,8 +255,10 @@ void khx_merge_scan_remove(struct khx_merge_file *file)
 {
 	mutex_lock(&khx_merge_scan_lock);
 	WRITE_ONCE(khx_merge_scan_nr_changes, khx_merge_scan_nr_changes + 1);
-	if (khx_merge_scan_cursor == file)
+	if (khx_merge_scan_cursor == file) {
 		khx_merge_scan_move(khx_merge_scan_after(file));
+		khx_merge_scan_over = !khx_merge_scan_cursor;
+	}
 	list_del_init(&file->scan_link);
 	mutex_unlock(&khx_merge_scan_lock);
 }

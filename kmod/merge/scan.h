@@ -26,6 +26,7 @@ struct khx_merge_turn {
 /* What the mechanism tells the policy. */
 struct khx_merge_progress {
 	unsigned long merges;		/* pages merged or zeroed */
+	u64 work_ns;			/* time, without waiting for the scan lock */
 	bool pass_done;			/* every file has been seen */
 };
 
@@ -45,6 +46,14 @@ unsigned int khx_merge_scan_changes(void);
  * until it returns true. Returns whether it did.
  */
 bool khx_merge_scan_visit(bool (*fn)(struct khx_merge_file *, void *), void *arg);
+
+/*
+ * Calls @fn for a few files, without those first @skip. Returns how many to skip next
+ * time, or 0 if there were no more. Files that come or go meanwhile make it miss some.
+ */
+unsigned long khx_merge_scan_visit_few(unsigned long skip,
+				       void (*fn)(struct khx_merge_file *, void *),
+				       void *arg);
 
 /* For inodes: a file comes, a file goes. Its pages are gone before. */
 void khx_merge_scan_add(struct khx_merge_file *file);

@@ -5,10 +5,12 @@
  * all of that still works.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/genetlink.h>
 #include <linux/khx_merge.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -307,6 +309,72 @@ static void test_parallel(struct ctl *ctl)
 	khxmem_umount(NULL);
 }
 
+#define ASKING		4
+#define ASKED_FILES	3000
+
+/* Its group gives it a millisecond in each second: it is put to sleep anywhere. */
+static void ask_for_ever(void)
+{
+	static struct ctl own;
+
+	write_text(GROUP "/cgroup.procs", "0");
+	ctl_open_family(&own, KHX_MERGE_GENL_NAME);
+	for (;;)
+		request_run(&own, &requests[0]);
+}
+
+/* The slowest of all files that come and go in some seconds, in ms. */
+static long slowest_file(double seconds)
+{
+	double end = seconds_now() + seconds, start, slowest = 0;
+
+	while ((start = seconds_now()) < end) {
+		close(khxmem_file(NULL, 1));
+		start = seconds_now() - start;
+		slowest = start > slowest ? start : slowest;
+		usleep(1000);
+	}
+	return slowest * 1000;
+}
+
+/* Anyone may ask for the sums: nobody waits for him while he may not run. */
+static void test_asleep(void)
+{
+	static const char *const name =
+		"who asks and is put to sleep holds nobody up (%ld ms)";
+	pid_t pids[ASKING];
+	char path[64];
+	long slowest;
+	int i;
+
+	group_make();
+	write_text("/sys/fs/cgroup/cgroup.subtree_control", "+cpu");
+	if (write_text(GROUP "/cpu.max", "1000 1000000")) {
+		tap_skip("no cgroups for CPU time", name, 0L);
+		return;
+	}
+	khxmem_mount(NULL, NULL);
+	for (i = 0; i < ASKED_FILES; i++) {
+		snprintf(path, sizeof(path), KHXMEM_DIR "/%d", i);
+		close(open(path, O_CREAT | O_RDWR, 0600));
+	}
+	fflush(stdout);
+	for (i = 0; i < ASKING; i++) {
+		pids[i] = fork();
+		if (!pids[i])
+			ask_for_ever();
+	}
+	slowest = slowest_file(10);
+	tap_ok(slowest < 500, name, slowest);
+	write_text(GROUP "/cpu.max", "max");
+	for (i = 0; i < ASKING; i++) {
+		kill(pids[i], SIGKILL);
+		waitpid(pids[i], NULL, 0);
+	}
+	rmdir(GROUP);
+	khxmem_umount(NULL);
+}
+
 /* Settings that scan_fast() leaves alone, and the tests after this one rely on. */
 static const char *const kept[] = {
 	"max_page_sharing", "merge_across_nodes", "use_zero_pages",
@@ -354,7 +422,7 @@ int main(int argc, char **argv)
 	khxmem_umount(NULL);
 	ctl = malloc(sizeof(*ctl));
 	ctl_open_family(ctl, KHX_MERGE_GENL_NAME);
-	tap_plan(N_REQUESTS + 2 + 3 + 2 * 4 + 1 + 2 + N_KEPT);
+	tap_plan(N_REQUESTS + 2 + 3 + 2 * 4 + 1 + 1 + 2 + N_KEPT);
 	requests_test(ctl, requests, N_REQUESTS);
 	tap_is(figure("run"), 0, "nothing of what was refused was done");
 	tap_is(figure("cpu_limit"), 10, "and what was asked for was");
@@ -364,6 +432,7 @@ int main(int argc, char **argv)
 	test_elsewhere();
 	test_crowds(ctl);
 	test_parallel(ctl);
+	test_asleep();
 	test_random(ctl);
 	ctl_close(ctl);
 	free(ctl);
