@@ -143,6 +143,8 @@ bool khx_merge_block_trylock(struct khx_merge_file *file, pgoff_t index,
 static void khx_merge_block_count(struct khx_merge_file *file, long blocks)
 {
 	khx_merge_file_count(file, KHX_MERGE_HUGE, blocks);
+	if (!khx_merge_file_super(file)->opt.nomerge)
+		atomic_long_add(blocks, &file->domain->nr_blocks);
 	khx_merge_file_count(file, KHX_MERGE_PRIVATE,
 			     blocks * (long)KHX_MERGE_BLOCK_PAGES);
 }

@@ -30,8 +30,10 @@
  * @candidates: unchanged private pages by key, one page a key
  * @contested: samples that pages of different contents have in common, by their
  *	low bits; the scan lock guards it
- * @hints: keys seen in pages of 2 MiB; hint.h. The scan lock guards them
+ * @nr_blocks: pages of 2 MiB that the scanner looks at
+ * @hints: keys seen in them; hint.h. The scan lock guards these three
  * @nr_hints: places that there may be for them, a power of two, or 0
+ * @hints_epoch: how often all hints have been dropped
  * @stats: counters; see enum khx_merge_stat
  */
 struct khx_merge_domain {
@@ -46,8 +48,10 @@ struct khx_merge_domain {
 	struct rhashtable stables;
 	struct rhashtable candidates;
 	DECLARE_BITMAP(contested, KHX_MERGE_DOMAIN_CONTESTED);
+	atomic_long_t nr_blocks;
 	struct xarray hints;
 	unsigned long nr_hints;
+	unsigned int hints_epoch;
 
 	struct khx_merge_stats stats;
 };

@@ -26,6 +26,8 @@ struct mem_cgroup;
  * @scan_link: in the list of files to scan, under the scan lock
  * @unmerge_epoch: last unmerging that has come to this file; scan lock
  * @unmerge_next: where that one goes on; scan lock
+ * @hints_epoch: that of the domain when @nr_hint_pages was counted; scan lock
+ * @nr_hint_pages: what its owner pays for of the domain's hints; scan lock
  * @stats: counters; see enum khx_merge_stat
  */
 struct khx_merge_file {
@@ -41,6 +43,8 @@ struct khx_merge_file {
 	struct list_head scan_link;
 	unsigned long unmerge_epoch;
 	pgoff_t unmerge_next;
+	unsigned int hints_epoch;
+	unsigned int nr_hint_pages;
 
 	struct khx_merge_stats stats;
 };

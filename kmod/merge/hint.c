@@ -28,15 +28,50 @@ static atomic_long_t khx_merge_hints;	/* pages of places, of all domains */
 /* Twice the room that is needed, or more, so that few are displaced too early. */
 #define KHX_MERGE_HINT_PER_BLOCK	(2 * KHX_MERGE_BLOCK_PAGES)
 
+/*
+ * The most that a file's owner pays for, as a key of his falls on any place of the
+ * domain: not for his neighbours' room, who may have much more. Twice what a file has
+ * to bring, as the number of places is rounded up.
+ */
+#define KHX_MERGE_HINT_PAGES_PER_BLOCK					\
+	(2 * KHX_MERGE_HINT_PER_BLOCK >> KHX_MERGE_HINT_SHIFT)
+
+static void khx_merge_hint_drop_all(struct khx_merge_domain *domain)
+{
+	struct khx_merge_hints *hints;
+	unsigned long i;
+
+	xa_for_each(&domain->hints, i, hints) {
+		kfree(hints);
+		atomic_long_dec(&khx_merge_hints);
+	}
+	xa_destroy(&domain->hints);
+	domain->hints_epoch++;
+}
+
 void khx_merge_hint_prepare(struct khx_merge_domain *domain)
 {
-	unsigned long blocks = khx_merge_stats_read(&domain->stats,
-						    KHX_MERGE_HUGE);
-	unsigned long n = roundup_pow_of_two(max(blocks, 16UL) *
-					     KHX_MERGE_HINT_PER_BLOCK);
+	unsigned long blocks = max(atomic_long_read(&domain->nr_blocks), 16L);
+	unsigned long n = roundup_pow_of_two(blocks * KHX_MERGE_HINT_PER_BLOCK);
 
 	/* Most keys have another place then: they are seen again in the next round. */
-	domain->nr_hints = max(domain->nr_hints, n);
+	if (n > domain->nr_hints) {
+		domain->nr_hints = n;
+	} else if (n < domain->nr_hints / 4) {
+		khx_merge_hint_drop_all(domain);
+		domain->nr_hints = n;
+	}
+}
+
+static bool khx_merge_hint_may_add(struct khx_merge_file *file)
+{
+	unsigned long blocks = khx_merge_stats_read(&file->stats, KHX_MERGE_HUGE);
+
+	if (file->hints_epoch != file->domain->hints_epoch) {
+		file->hints_epoch = file->domain->hints_epoch;
+		file->nr_hint_pages = 0;
+	}
+	return file->nr_hint_pages < blocks * KHX_MERGE_HINT_PAGES_PER_BLOCK;
 }
 
 /* Everyone waits for the scanner: it does not go far to find memory. */
@@ -47,6 +82,8 @@ static struct khx_merge_hints *khx_merge_hint_add(struct khx_merge_file *file,
 	struct khx_merge_hints *hints;
 	struct khx_merge_payer payer;
 
+	if (!khx_merge_hint_may_add(file))
+		return NULL;
 	khx_merge_payer_enter(&payer, file, NULL);
 	hints = kzalloc(sizeof(*hints), gfp);
 	if (hints && xa_err(xa_store(&file->domain->hints, i, hints, gfp))) {
@@ -54,8 +91,10 @@ static struct khx_merge_hints *khx_merge_hint_add(struct khx_merge_file *file,
 		hints = NULL;
 	}
 	khx_merge_payer_leave(&payer);
-	if (hints)
+	if (hints) {
 		atomic_long_inc(&khx_merge_hints);
+		file->nr_hint_pages++;
+	}
 	return hints;
 }
 
@@ -82,14 +121,7 @@ bool khx_merge_hint_elsewhere(struct khx_merge_file *file, pgoff_t index, u64 ke
 
 void khx_merge_hint_free(struct khx_merge_domain *domain)
 {
-	struct khx_merge_hints *hints;
-	unsigned long i;
-
-	xa_for_each(&domain->hints, i, hints) {
-		kfree(hints);
-		atomic_long_dec(&khx_merge_hints);
-	}
-	xa_destroy(&domain->hints);
+	khx_merge_hint_drop_all(domain);
 }
 
 size_t khx_merge_hint_bytes(void)

@@ -33,6 +33,8 @@ struct inode *khx_merge_inode_alloc(struct super_block *sb)
 	file->born = ktime_get_seconds();
 	file->unmerge_epoch = 0;
 	file->unmerge_next = 0;
+	file->hints_epoch = 0;
+	file->nr_hint_pages = 0;
 	memset(&file->stats, 0, sizeof(file->stats));
 	return &file->inode;
 }

@@ -13,8 +13,8 @@
  * Looking takes no page from anyone: it reads samples, mapped as they are. Whether
  * pages are really equal, and stay so, is found out as for all small pages, after
  * the split. Every eighth pass looks at a 2 MiB page. What was seen takes 0.8 to 1.6 %
- * of the memory that is in 2 MiB pages, which their owners pay for, and stays while
- * the domain is mounted.
+ * of the memory that is in 2 MiB pages, which their owners pay for, none more than
+ * 1.6 % of his. It is given back when three quarters of those pages are gone.
  *
  * The small pages have to be there before the 2 MiB go, and be allowed by the
  * owner's cgroup. If they are not at once, it is tried again eight passes later.

@@ -101,16 +101,100 @@ static void check_split_above_high(void)
 	khxmem_umount("-huge");
 }
 
+#define SMALL	(16 * BLOCK)
+#define BIG	(128 * BLOCK)
+
+static void fill_distinct(char *map, unsigned long pages)
+{
+	static uint64_t value = 1000000;
+	unsigned long i;
+
+	for (i = 0; i < pages; i++)
+		page_fill(map + i * PAGE, value++);
+}
+
+/* In the group. */
+static void fill_small(int fd)
+{
+	fill_distinct(khxmem_map(fd, SMALL), SMALL);
+}
+
+static bool small_merges(int fd)
+{
+	char *map = khxmem_map(fd, SMALL);
+	unsigned long i;
+	bool merges;
+
+	for (i = 0; i < SMALL; i++)
+		page_fill(map + i * PAGE, 1 + i % (SMALL / 2));
+	scan_fast();
+	merges = figure_reaches("pages_sharing", SMALL / 2, 20);
+	scan_stop();
+	munmap(map, SMALL * PAGE);
+	return merges;
+}
+
+/* A guest of the same domain that does not merge, of as many pages as the big one. */
+static int nomerge_file(void)
+{
+	int fd = khxmem_file("-other", BIG);
+	char *map = khxmem_map(fd, BIG);
+	unsigned long i;
+
+	for (i = 0; i < BIG; i += BLOCK)
+		*(volatile char *)(map + i * PAGE) = 1;
+	munmap(map, BIG * PAGE);
+	return fd;
+}
+
+/* What has been seen in a big guest's pages of 2 MiB is no burden to a small one. */
+static void check_neighbours_size(void)
+{
+	struct member member;
+	int fd, big, nomerge;
+	long charged;
+	char *map;
+
+	khxmem_mount("-huge", "huge=always,domain=size");
+	khxmem_mount("-other", "huge=always,domain=size,nomerge");
+	big = khxmem_file("-huge", BIG);
+	map = khxmem_map(big, BIG);
+	fill_distinct(map, BIG);
+	fd = khxmem_file("-huge", SMALL);
+	member_start(&member, fd, fill_small, stay);
+	tap_is(figure("huge_pages"), (SMALL + BIG) / BLOCK,
+	       "a small guest has pages of 2 MiB, and a big one");
+	charged = read_number(GROUP "/memory.current");
+	scan_fast();
+	scan_passes(16);
+	scan_stop();
+	charged = read_number(GROUP "/memory.current") - charged;
+	tap_ok(charged < (long)(SMALL * PAGE / 20),
+	       "the small one pays for what it has itself (%ld KiB)",
+	       charged >> 10);
+	munmap(map, BIG * PAGE);
+	close(big);
+	nomerge = nomerge_file();
+	tap_ok(small_merges(fd),
+	       "it merges when that one has gone, beside one that is not merged");
+	member_end(&member);
+	close(nomerge);
+	close(fd);
+	khxmem_umount("-other");
+	khxmem_umount("-huge");
+}
+
 static void check_groups(void)
 {
 	int i;
 
 	if (!group_make()) {
-		for (i = 0; i < 3; i++)
+		for (i = 0; i < 3 + 3; i++)
 			tap_skip("no memory cgroups", "what a cgroup does to others");
 		return;
 	}
 	check_split_above_high();
+	check_neighbours_size();
 	rmdir(GROUP);
 }
 
@@ -473,7 +557,7 @@ int main(void)
 
 	khxmem_mount(NULL, NULL);
 	khxmem_umount(NULL);
-	tap_plan(3 + 5 + 6 * quiet);
+	tap_plan(3 + 3 + 5 + 6 * quiet);
 	check_groups();
 	check_unmerging();
 	check_unmerging_what_ends();
