@@ -220,6 +220,8 @@ static int khx_merge_file_zero_part(struct khx_merge_file *file, loff_t start,
 	if (start >= end || !khx_merge_file_holds(file, index))
 		return 0;
 	folio = khx_merge_file_page(file, index);
+	if (folio == ERR_PTR(-ENOSPC))
+		return 0;	/* merging has made it a hole meanwhile */
 	if (IS_ERR(folio))
 		return PTR_ERR(folio);
 	memzero_page(khx_merge_block_page(folio, index), offset_in_page(start),

@@ -282,14 +282,20 @@ static bool khx_merge_settle_page(struct khx_merge_file *file, pgoff_t index,
 				  struct folio *folio,
 				  const struct khx_merge_rules *rules)
 {
+	bool was_clean, was_summed;
+
 	if (!khx_merge_page_isolated(folio)) {
 		khx_merge_file_count(file, KHX_MERGE_BUSY, 1);
 		return false;
 	}
-	if (!test_and_set_bit(KHX_MERGE_FOLIO_CLEAN, &folio->index) &&
-	    (!test_and_clear_bit(KHX_MERGE_FOLIO_SUMMED, &folio->index) ||
-	     !khx_merge_history_ready(file, index)))
-		return false;
+	was_clean = test_and_set_bit(KHX_MERGE_FOLIO_CLEAN, &folio->index);
+	if (!was_clean) {
+		was_summed = test_and_clear_bit(KHX_MERGE_FOLIO_SUMMED,
+						&folio->index);
+		/* Step 1, but for a page that was found the same by step 3. */
+		if (!was_summed || !khx_merge_history_ready(file, index))
+			return false;
+	}
 	return khx_merge_settle_merge(file, index, folio, rules);
 }
 
