@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * torture [SECONDS]: everything at once, and no byte may be wrong. 20 seconds, or
- * ten minutes with KHX_LONG=1.
+ * torture [SECONDS [starved]]: everything at once, and no byte may be wrong. 20
+ * seconds, or ten minutes with KHX_LONG=1. A starved scanner is not expected to have
+ * the memory to split pages of 2 MiB.
  *
  *	writers	rewrite and verify pages of their own with one of few contents,
  *		by either mapping or by read(2)
@@ -14,8 +15,9 @@
  *	cutter	truncates another file of the same contents, and writes it again
  *	racer	writes one page through two mappings, one after the other, while
  *		another thread punches it out: no later write is lost alone
- *	huge	has two threads rewrite, verify and punch a file of 2 MiB pages
- *		while they are split; then another, as split ones stay so
+ *	huge	has two threads rewrite and verify a file of 2 MiB pages while the
+ *		scanner splits them; then another, as split ones stay so, and
+ *		punch it, too, which splits pages at once
  *	knobs	changes settings, unmerges, runs again
  *
  * while the scanner runs at full speed.
@@ -55,7 +57,8 @@
 static char *map, *alias;
 static int fd;
 static atomic_bool stop;
-static atomic_ulong errors, rewrites, increments, holes, holds, cuts, splits;
+static atomic_ulong errors, rewrites, increments, holes, holds, cuts;
+static atomic_ulong blocks, splits, punched;
 
 static char *page_of(char *base, unsigned long index)
 {
@@ -266,6 +269,7 @@ static struct huge_file {
 	char *map, *alias;
 	int fd;
 	atomic_bool stop;
+	bool punch;
 } huge;
 
 /* Each has every HUGE_WRITERSth page: they meet in all blocks. */
@@ -284,7 +288,7 @@ static void *huge_writer(void *arg)
 		check(page_holds(page_of(rand_r(&seed) % 2 ? huge.map :
 					 huge.alias, i), holds[i]));
 		holds[i] = rand_r(&seed) % CONTENTS;
-		if (!holds[i] && rand_r(&seed) % 32 == 0)
+		if (huge.punch && !holds[i] && rand_r(&seed) % 32 == 0)
 			fallocate(huge.fd,
 				  FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 				  i * PAGE, PAGE);
@@ -298,27 +302,60 @@ static void *huge_writer(void *arg)
 	return NULL;
 }
 
-static void *huge_thread(void *arg)
+static void huge_open(void)
+{
+	huge.fd = khxmem_file("-huge", HUGE_PAGES);
+	huge.map = khxmem_map(huge.fd, HUGE_PAGES);
+	huge.alias = khxmem_map(huge.fd, HUGE_PAGES);
+	huge.stop = false;
+}
+
+static void huge_close(void)
+{
+	munmap(huge.map, HUGE_PAGES * PAGE);
+	munmap(huge.alias, HUGE_PAGES * PAGE);
+	close(huge.fd);
+}
+
+/* Pages of 2 MiB, once all of the file has been touched. */
+static long huge_blocks(void)
+{
+	unsigned long i;
+
+	for (i = 0; i < HUGE_PAGES; i += 512)
+		*(volatile char *)page_of(huge.map, i) = 0;
+	return figure("huge_pages");
+}
+
+/* Two seconds, and until the scanner has split one if nobody else does. */
+static void huge_write(long had)
 {
 	pthread_t writers[HUGE_WRITERS];
 	unsigned long i;
 
+	for (i = 0; i < HUGE_WRITERS; i++)
+		pthread_create(&writers[i], NULL, huge_writer, (void *)i);
+	sleep(2);
+	for (i = 0; i < 20 && !stop && figure("huge_pages") == had; i++)
+		sleep(1);
+	huge.stop = true;
+	for (i = 0; i < HUGE_WRITERS; i++)
+		pthread_join(writers[i], NULL);
+}
+
+static void *huge_thread(void *arg)
+{
+	long had, split;
+
 	(void)arg;
-	while (!stop) {
-		huge.fd = khxmem_file("-huge", HUGE_PAGES);
-		huge.map = khxmem_map(huge.fd, HUGE_PAGES);
-		huge.alias = khxmem_map(huge.fd, HUGE_PAGES);
-		huge.stop = false;
-		for (i = 0; i < HUGE_WRITERS; i++)
-			pthread_create(&writers[i], NULL, huge_writer, (void *)i);
-		sleep(2);
-		huge.stop = true;
-		for (i = 0; i < HUGE_WRITERS; i++)
-			pthread_join(writers[i], NULL);
-		splits += 3 - figure("huge_pages");
-		munmap(huge.map, HUGE_PAGES * PAGE);
-		munmap(huge.alias, HUGE_PAGES * PAGE);
-		close(huge.fd);
+	for (; !stop; huge.punch = !huge.punch) {
+		huge_open();
+		had = huge_blocks();
+		huge_write(had);
+		split = had - figure("huge_pages");
+		blocks += had;
+		*(huge.punch ? &punched : &splits) += split;
+		huge_close();
 	}
 	return NULL;
 }
@@ -349,10 +386,19 @@ static void look_at_figures(void)
 	broken = figure("cow_breaks") - broken;
 }
 
+static bool starved;
+
+/* Each has had its turn. */
+static bool all_were_busy(void)
+{
+	return rewrites && increments && holes && holds && cuts && blocks &&
+	       punched && (splits || starved);
+}
+
 static bool is_enough(void)
 {
 	return figure("pages_merged") - merged > 1000 &&
-	       figure("cow_breaks") - broken > 100;
+	       figure("cow_breaks") - broken > 100 && all_were_busy();
 }
 
 /* A slow machine gets ten times as long to merge and break what it should. */
@@ -392,9 +438,10 @@ int main(int argc, char **argv)
 
 	if (argc > 1)
 		seconds = atoi(argv[1]);
+	starved = argc > 2;
 	khxmem_mount(NULL, NULL);
 	khxmem_mount("-huge", "huge=always");
-	tap_plan(3);
+	tap_plan(4);
 	fd = khxmem_file(NULL, PAGES);
 	map = khxmem_map(fd, PAGES);
 	alias = khxmem_map(fd, PAGES);
@@ -404,11 +451,14 @@ int main(int argc, char **argv)
 	scan_stop();
 
 	look_at_figures();
-	tap_diag("%lu rewrites, %lu increments, %lu holes, %lu holds, %lu cuts, %lu splits",
-		 rewrites, increments, holes, holds, cuts, splits);
+	tap_diag("%lu rewrites, %lu increments, %lu holes, %lu holds, %lu cuts",
+		 rewrites, increments, holes, holds, cuts);
+	tap_diag("of %lu pages of 2 MiB, %lu were split by the scanner, %lu by punching",
+		 blocks, splits, punched);
 	tap_diag("%ld merges, %ld breaks", merged, broken);
 	tap_is(errors, 0, "no byte was wrong in %u seconds or more", seconds);
 	tap_ok(merged > 1000 && broken > 100, "while pages merged and broke");
+	tap_ok(all_were_busy(), "and nobody was idle");
 	setting("use_zero_pages", 1);
 	setting("max_page_sharing", 65536);
 	munmap(map, PAGES * PAGE);
