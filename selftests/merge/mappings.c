@@ -21,8 +21,8 @@
  *	huge		2 MiB mappings
  *	guest_merge.sh	KVM, prealloc, host-nodes, balloon, free page reporting
  *	guest_move.sh	migration, save and restore, dump-guest-memory
- *	guest_compare.sh
- *			vhost: khx_net's and khx_blk's access to guest memory
+ *	disk.sh, packets.sh
+ *			vhost: khx_blk's and khx_net's access to guest memory
  *
  * A long-term pin for reading keeps what the page held: nothing that user space
  * can do on the tested kernels takes one, so that is documented, not tested.
@@ -58,15 +58,15 @@ static uint64_t same_value(unsigned long i)
 	return 42;
 }
 
-/* All pages equal and merged into one copy; the scanner stands still. */
-static void merged_again(void)
+/* All pages of file @file equal and merged into one copy; the scanner stands still. */
+static void merged_in(int file)
 {
 	unsigned long i;
 
 	setting("run", 2);
 	munmap(map, PAGES * PAGE);
 	close(fd);
-	fd = khxmem_file(NULL, PAGES);
+	fd = file;
 	map = khxmem_map(fd, PAGES);
 	for (i = 0; i < PAGES; i++)
 		page_fill(map + i * PAGE, 42);
@@ -74,6 +74,11 @@ static void merged_again(void)
 	if (!figure_reaches("pages_sharing", PAGES - 1, 20))
 		tap_bail("pages do not merge");
 	scan_stop();
+}
+
+static void merged_again(void)
+{
+	merged_in(khxmem_file(NULL, PAGES));
 }
 
 static bool others_untouched(unsigned long index)
@@ -301,23 +306,62 @@ static void check_userfaultfd(void)
 	close(uffd);
 }
 
-static void dump_core(void *arg)
+#define CORE	"/tmp/khxmem-core."
+#define NAMED	KHXMEM_DIR "/named"
+
+static void dump_core(void)
 {
 	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
 
-	(void)arg;
-	chdir("/tmp");
 	setrlimit(RLIMIT_CORE, &unlimited);
-abort_now:
-	raise(SIGABRT);
-	goto abort_now;
+	abort();
 }
 
+/* How many pages of the core that a process with this filter leaves are ours. */
+static unsigned long dumped(const char *filter)
+{
+	unsigned long pages = 0;
+	char page[PAGE], path[64];
+	int status, core;
+	pid_t pid;
+
+	write_text("/proc/self/coredump_filter", filter);
+	pid = fork();
+	if (!pid)
+		dump_core();
+	waitpid(pid, &status, 0);
+	snprintf(path, sizeof(path), CORE "%d", pid);
+	core = open(path, O_RDONLY);
+	if (core < 0 || !WIFSIGNALED(status) || !WCOREDUMP(status))
+		tap_bail("no core dump");
+	while (read(core, page, PAGE) == (ssize_t)PAGE)
+		pages += page_holds(page, 42);
+	close(core);
+	unlink(path);
+	return pages;
+}
+
+/* Bit 1 of the filter is anonymous shared memory, as which unlinked files count. */
 static void check_core_dump(void)
 {
-	tap_ok(dies_of(SIGABRT, dump_core, NULL), "a process dumps core");
-	tap_is(pages_wrong(map, PAGES, same_value), 0, "and changes nothing");
-	unlink("/tmp/core");
+	static const char *const pattern = "/proc/sys/kernel/core_pattern";
+	char before[256] = "core";
+	int file = open(pattern, O_RDONLY);
+	int named = open(NAMED, O_CREAT | O_RDWR, 0600);
+
+	ftruncate(named, PAGES * PAGE);
+	read(file, before, sizeof(before) - 1);
+	close(file);
+	write_text(pattern, CORE "%p");
+	tap_is(dumped("0x2"), PAGES, "an unlinked file is in a core dump by bit 1");
+	tap_is(dumped("0x8"), 0, "only");
+	merged_in(named);
+	tap_is(dumped("0x8"), PAGES, "one with a name by bit 3");
+	tap_is(dumped("0x2"), 0, "only");
+	tap_is(figure("pages_sharing"), PAGES - 1, "nothing is broken for it");
+	unlink(NAMED);
+	write_text("/proc/self/coredump_filter", "0x33");
+	write_text(pattern, before);
 }
 
 /* Resident pages of this process, by its page tables. */
@@ -395,7 +439,7 @@ int main(void)
 	unsigned int i;
 
 	khxmem_mount(NULL, NULL);
-	tap_plan(3 + 2 + 3 + 4 + 2 + 2 + 5 + 3 + 4 + 2 + 3 + 2 + 1 + 1 + 1 + 2 +
+	tap_plan(3 + 2 + 3 + 4 + 2 + 2 + 5 + 3 + 4 + 2 + 3 + 2 + 1 + 1 + 1 + 5 +
 		 2 + 1 + 3 + 3);
 	fd = khxmem_file(NULL, PAGES);
 	map = khxmem_map(fd, PAGES);

@@ -13,6 +13,7 @@ tap_need khx jq setpriv
 
 sysfs=/sys/kernel/khx_merge
 dir=/tmp/khxmem-tool
+host_kib=$(awk '/^MemTotal:/ { print $2 }' /proc/meminfo)
 work=$(mktemp -d)
 
 clean_up() {
@@ -42,20 +43,39 @@ event() {
 }
 
 mkdir -p "$dir" "$dir-small"
-mount -t khxmem -o domain=tool khxmem "$dir" &&
+mount -t khxmem -o size=4g,domain=tool khxmem "$dir" &&
 	mount -t khxmem -o size=64k,domain=small khxmem "$dir-small" ||
 	tap_bail "no mounts"
-truncate -s 64M "$dir/vm1"
-head -c 40960 /dev/urandom > "$dir/vm2"
+# vm2 is 4 MiB, what equals it 8, and 3 more hold nothing.
+truncate -s 3G "$dir/vm1"
+head -c 4M /dev/urandom > "$dir/vm2"
 cat "$dir/vm2" "$dir/vm2" > "$dir/vm3"
+
+refused_all() {
+	local setting value range
+	while read -r setting value range; do
+		khx merge set "$setting" "$value" 2>&1 | grep -F "$range" ||
+			return
+	done <<- END
+		run 3 run: 0 to 2
+		pages-to-scan 0 pages_to_scan: 1 to 1048576
+		pages-to-scan 1048577 pages_to_scan: 1 to 1048576
+		sleep-ms 3600001 sleep_millisecs: 0 to 3600000
+		cpu-limit 0 cpu_limit: 1 to 100
+		cpu-limit 101 cpu_limit: 1 to 100
+		max-page-sharing 1 max_page_sharing: 2 to 1048576
+		max-page-sharing 1048577 max_page_sharing: 2 to 1048576
+		use-zero-pages 2 use_zero_pages: 0 or 1
+		merge-across-nodes 2 merge_across_nodes: 0 or 1
+		profit-guard 2 profit_guard: 0 or 1
+	END
+}
 
 settings() {
 	tap_run "settings are set" khx merge set cpu-limit 33 sleep-ms 44
 	tap_is "$(cat $sysfs/cpu_limit $sysfs/sleep_millisecs | paste -sd' ')" \
 		"33 44" "as sysfs shows"
-	tap_is "$(khx merge set cpu-limit 101 2>&1 |
-		grep -c 'cpu_limit: 1 to 100')" 1 \
-		"a value out of range is refused with the range"
+	tap_run "values out of range are refused with the range" refused_all
 	tap_fails "an unknown setting is refused" khx merge set colour 3
 	tap_fails "nobody else may set" setpriv --reuid 65534 --clear-groups \
 		--bounding-set=-all --inh-caps=-all khx merge set run 1
@@ -67,9 +87,12 @@ settings() {
 
 figures() {
 	tap_is "$(shows .state show)" stopped "the state is shown"
-	tap_is "$(shows .promised_mib show)" 64 "and what guests are promised"
-	tap_is "$(shows .private show "$dir/vm2")" 10 "a file's pages are shown"
-	tap_is "$(shows .size_mib show "$dir/vm1")" 64 "and its size"
+	tap_is "$(shows .promised_mib show)" 3084 "and what guests are promised"
+	tap_is "$(shows '"\(.host_mib) \(.overcommit_percent)"' show)" \
+		"$((host_kib / 1024)) $((3084 * 1024 * 100 / host_kib))" \
+		"beside what the host has"
+	tap_is "$(shows .private show "$dir/vm2")" 1024 "a file's pages are shown"
+	tap_is "$(shows .size_mib show "$dir/vm1")" 3072 "and its size"
 	tap_fails "a file elsewhere is refused" khx merge show /etc/passwd
 	tap_is "$(shows .domain domains)" tool "a domain is shown"
 	tap_is "$(khx merge show warn 0 2>&1 | grep -c 'are promised')" 1 \
@@ -79,7 +102,7 @@ figures() {
 		'[ "$(file_row vm1 .age_s)" -ge 2 ] && [ "$(shows .age_s domains)" -ge 2 ]'
 	tap_is "$(khx -j merge domains | jq length)" 2 "every domain is listed"
 	truncate -s 4E "$dir-small/long"
-	tap_is "$(shows .promised_mib show)" 64 \
+	tap_is "$(shows .promised_mib show)" 3084 \
 		"no more is promised than a mount may hold"
 	mv "$dir-small/long" "$dir-small/"$'a\n\e[2Jb'
 	tap_is "$(khx merge files | grep -c '^a\|'$'\e')" 0 \
@@ -88,17 +111,28 @@ figures() {
 }
 
 merging() {
+	head -c 3M /dev/zero | dd of="$dir/vm1" bs=1M conv=notrunc 2> /dev/null
 	# Asleep for an hour, unless it hears of what is set now.
 	khx merge set sleep-ms 3600000 cpu-limit 100 profit-guard 0 run 1
 	sleep 1
 	khx merge set sleep-ms 0
 	tap_run "pages merge, and each file shows its own" \
-		tap_wait 20 eval '[ "$(file_row vm3 .merged)" = 20 ]'
-	tap_is "$(file_row vm2 .merged)" 10 "those of another one too"
-	tap_is "$(shows .shared domains)" 10 "the domain has the copies"
+		tap_wait 20 eval '[ "$(file_row vm3 .merged)" = 2048 ]'
+	tap_is "$(file_row vm2 .merged)" 1024 "those of another one too"
+	tap_is "$(shows .shared domains)" 1024 "the domain has the copies"
+	tap_run "zeros are given back" \
+		tap_wait 20 eval '[ "$(file_row vm1 .zeroed)" = 768 ]'
 	tap_run "the end of a pass is an event" tap_wait 10 event merge-pass
-	tap_run "with figures" tap_wait 10 event merge-pass 'select(.shared == 10)'
+	tap_run "with figures" tap_wait 10 event merge-pass 'select(.shared == 1024)'
 	khx merge set run 0
+	tap_is "$(shows '"\(.in_use_mib) \(.saved_mib)"' show)" "4 11" \
+		"of 15 MiB 4 are in use, 11 are saved"
+	tap_is "$(shows '"\(.metadata) \(.profit)"' show)" \
+		"$(cat $sysfs/metadata_bytes $sysfs/general_profit | xargs)" \
+		"what is needed for that, and the profit, are shown"
+	tap_run "that is what is saved, less what is needed" eval \
+		'needed=$(cat $sysfs/metadata_bytes) && [ "$needed" -gt 0 ] &&
+		[ "$(cat $sysfs/general_profit)" = $(((11 << 20) - needed)) ]'
 }
 
 full() {
@@ -106,7 +140,7 @@ full() {
 	tap_run "a full mount is an event" tap_wait 5 event merge-limit
 }
 
-tap_plan $((11 + 7 + 5 + 1))
+tap_plan $((12 + 7 + 9 + 1))
 khx -j monitor > "$work/events" &
 sleep 0.5
 figures
