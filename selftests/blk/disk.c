@@ -30,7 +30,8 @@ static void must(int ret, const char *what)
 		tap_bail("%s: %s", what, strerror(errno));
 }
 
-static void set_up_memory(struct disk *disk)
+/* In @memfd, or a new file for -1. */
+static void set_up_memory(struct disk *disk, int memfd)
 {
 	struct {
 		struct vhost_memory head;
@@ -43,7 +44,7 @@ static void set_up_memory(struct disk *disk)
 		},
 	};
 
-	disk->memfd = memfd_create("guest", 0);
+	disk->memfd = memfd < 0 ? memfd_create("guest", 0) : memfd;
 	must(disk->memfd, "memfd_create");
 	must(ftruncate(disk->memfd, DISK_MEMORY), "ftruncate");
 	disk->memory = mmap(NULL, DISK_MEMORY, PROT_READ | PROT_WRITE,
@@ -258,7 +259,7 @@ void disk_open(struct disk *disk, const char *path,
 		disk->features &= ~(1ull << VIRTIO_F_RING_PACKED);
 	must(ioctl(disk->fd, VHOST_SET_FEATURES, &disk->features),
 	     "VHOST_SET_FEATURES");
-	set_up_memory(disk);
+	set_up_memory(disk, options->memory ? options->memfd : -1);
 	for (i = 0; i < disk->nqueues; i++)
 		set_up_queue(disk, i, disk->num, options->packed);
 	disk_run(disk);

@@ -49,6 +49,8 @@ struct disk_options {
 	unsigned int nqueues;	/* 0: 1 */
 	unsigned int num;	/* 0: 128 */
 	uint64_t without;	/* features not to negotiate */
+	bool memory;		/* what the guest has is in @memfd, which is ours then */
+	int memfd;
 };
 
 /* Where things are in guest memory: all below is by offset from DISK_GPA. */
