@@ -329,7 +329,11 @@ void khx_virtqueue_rewind(struct khx_virtqueue *vq,
 }
 EXPORT_SYMBOL_GPL(khx_virtqueue_rewind);
 
-/* Dirty log: the bytes that the device wrote into one chain. */
+/*
+ * Dirty log: the bytes that the device wrote into one chain. The log is as large as
+ * the memory table asks for that the owner has set. A chain may be from before that:
+ * what the guest no longer has is not in the log either.
+ */
 static int khx_virtqueue_log_chain(struct khx_virtqueue *vq,
 				   const struct khx_chain *chain)
 {
@@ -339,6 +343,8 @@ static int khx_virtqueue_log_chain(struct khx_virtqueue *vq,
 
 	for (; i < end && len && !ret; i++, len -= size) {
 		size = min(len, chain->iov[i].iov_len);
+		if (chain->gpa[i] + size - 1 > khx_memory_end(vq->memory))
+			continue;
 		ret = khx_log_write(vq->log_base, chain->gpa[i], size);
 	}
 	return ret;
