@@ -143,9 +143,13 @@ int khx_table_init(struct khx_virtqueue *vq, struct khx_table *table,
 	if (!n || len % sizeof(struct vring_desc))
 		return khx_virtqueue_fail(vq, -EINVAL,
 					  "bad size of indirect table");
-	if (n > vq->num)
+	/*
+	 * Not what the ring has: Linux fills tables as the configuration space of
+	 * the device says, however short the ring.
+	 */
+	if (n > UIO_MAXIOV)
 		return khx_virtqueue_fail(vq, -EINVAL,
-					  "indirect table longer than ring");
+					  "indirect table too long");
 
 	*table = (struct khx_table) { .gpa = gpa, .n = n };
 	return 0;

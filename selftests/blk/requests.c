@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * requests PATH [direct] [packed]: every type of request, cut in every way,
- * does what virtio says to a disk on PATH.
+ * requests PATH [direct] [packed] [on FILE]: every type of request, cut in every
+ * way, does what virtio says to a disk on PATH, which gives blocks back to where
+ * they are from: PATH itself, if it is a file, or FILE.
  */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/stat.h>
 
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
@@ -23,6 +25,7 @@
 static struct disk disk;
 static struct disk_options options;
 static const char *path;
+static const char *blocks_of;
 static uint8_t *data, *back;
 
 /* Write and read back in pieces; statuses, lengths and contents right? */
@@ -110,17 +113,32 @@ static bool is_zero(const uint8_t *p, uint32_t len)
 	return !*p && !memcmp(p, p + 1, len - 1);
 }
 
+/* In sectors, what the disk has of its host; of a device that says nothing, 0. */
+static uint64_t blocks(void)
+{
+	struct stat st;
+
+	if (stat(blocks_of, &st))
+		tap_bail("%s", blocks_of);
+	return S_ISREG(st.st_mode) ? st.st_blocks : 0;
+}
+
 static void test_ranges(void)
 {
 	bool discard = disk.features & (1ull << VIRTIO_BLK_F_DISCARD);
+	uint64_t before, zeroed, discarded;
 
 	disk_fill(data, 65536, 256, 7);
 	tap_is(disk_rw(&disk, OUT, 256, data, 65536), OK, "data to be zeroed");
 	tap_is(disk_range(&disk, VIRTIO_BLK_T_WRITE_ZEROES, 264, 16, 0), OK,
 	       "WRITE_ZEROES succeeds");
+	before = blocks();
 	tap_is(disk_range(&disk, VIRTIO_BLK_T_WRITE_ZEROES, 320, 8,
 			  VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP), OK,
 	       "WRITE_ZEROES that may unmap succeeds");
+	zeroed = blocks();
+	/* But for what the file system notes instead. */
+	tap_ok(!before || zeroed + 6 <= before, "and gives blocks back");
 	tap_is(disk_rw(&disk, IN, 256, back, 65536), OK, "read back");
 	tap_ok(disk_check(back, 8 * 512, 256, 7) &&
 	       is_zero(back + 8 * 512, 16 * 512) &&
@@ -130,6 +148,15 @@ static void test_ranges(void)
 	       "exactly these sectors are zero");
 	tap_is(disk_range(&disk, VIRTIO_BLK_T_DISCARD, 256, 128, 0),
 	       discard ? OK : UNSUPP, "DISCARD as the configuration says");
+	discarded = blocks();
+	tap_ok(!zeroed || discarded + 116 <= zeroed,
+	       "and gives back all that there were");
+	if (before)
+		tap_diag("blocks: %llu, %llu, %llu", (unsigned long long)before,
+			 (unsigned long long)zeroed,
+			 (unsigned long long)discarded);
+	tap_is(disk_range(&disk, VIRTIO_BLK_T_DISCARD, ~7ull, 16, 0),
+	       discard ? IOERR : UNSUPP, "DISCARD of a range that wraps");
 	tap_is(disk_range(&disk, VIRTIO_BLK_T_DISCARD, 256, 128, 1), UNSUPP,
 	       "DISCARD has no flags");
 	tap_is(disk_range(&disk, VIRTIO_BLK_T_WRITE_ZEROES, 256, 8, 2), UNSUPP,
@@ -256,6 +283,20 @@ static void test_writethrough(void)
 	disk_close(&disk);
 }
 
+/* Linux has as many segments as the configuration says, whatever the ring. */
+static void test_short_ring(void)
+{
+	struct disk_options few = options;
+
+	few.num = 16;
+	disk_open(&disk, path, &few);
+	data = disk.memory + DISK_DATA;
+	back = data + (16 << 20);
+	tap_ok(round_trip(126 * 4096, 4096, 0, 0, false, true),
+	       "a table with more segments than the ring has descriptors");
+	disk_close(&disk);
+}
+
 /* From before virtio 1: split rings, in the byte order of the machine. */
 static void test_legacy(void)
 {
@@ -282,9 +323,12 @@ int main(int argc, char **argv)
 			options.flags |= KHX_BLK_F_DIRECT;
 		else if (!strcmp(argv[i], "packed"))
 			options.packed = true;
+		else if (!strcmp(argv[i], "on") && i + 1 < argc)
+			blocks_of = argv[++i];
 	}
+	blocks_of = blocks_of ?: path;
 
-	tap_plan(50);
+	tap_plan(54);
 	disk_open(&disk, path, &options);
 	data = disk.memory + DISK_DATA;
 	back = data + (16 << 20);
@@ -299,6 +343,7 @@ int main(int argc, char **argv)
 	test_contents();
 	test_readonly();
 	test_writethrough();
+	test_short_ring();
 	test_legacy();
 	return tap_exit();
 }

@@ -14,7 +14,7 @@ more() {
 	[ -n "$few" ] || "$@"
 }
 
-tap_plan $((few ? 6 : 13))
+tap_plan $((few ? 7 : 14))
 
 blk_null_blk nullb-khx || tap_bail "no null_blk"
 blk_tap "null_blk, split" requests /dev/nullb-khx
@@ -22,6 +22,10 @@ blk_tap "null_blk, packed" requests /dev/nullb-khx packed
 
 blk_null_blk nullb-timer irqmode=2 completion_nsec=100000
 more blk_tap "null_blk that completes later" requests /dev/nullb-timer
+
+blk_null_blk nullb-short && echo 8 > /sys/block/nullb-short/queue/max_sectors_kb ||
+	tap_bail "no null_blk"
+blk_tap "null_blk that takes 8 KiB at a time" requests /dev/nullb-short
 
 blk_file "$blk_dir/tmpfs" 64
 more blk_tap "file on tmpfs" requests "$blk_path"
@@ -60,5 +64,5 @@ fi
 
 blk_file "$blk_dir/loop.img" 64
 loop=$(losetup --show -f "$blk_path") && blk_later "losetup -d $loop"
-more blk_tap "loop device" requests "$loop"
+more blk_tap "loop device" requests "$loop" on "$blk_dir/loop.img"
 tap_exit

@@ -197,7 +197,7 @@ static void break_table_empty(void)
 
 static void break_table_long(void)
 {
-	put(0, gpa(table), 16 * (NUM + 1), INDIRECT, 0);
+	put(0, gpa(table), 16 * (1024 + 1), INDIRECT, 0);
 	publish(0, 1);
 }
 
@@ -272,7 +272,7 @@ static const struct breaker {
 	{ "indirect table with a next", break_indirect_next, BOTH },
 	{ "indirect table of one and a half", break_table_size, BOTH },
 	{ "indirect table of none", break_table_empty, BOTH },
-	{ "indirect table longer than the ring", break_table_long, BOTH },
+	{ "indirect table of more than 1024", break_table_long, BOTH },
 	{ "indirect table of 4 GiB", break_table_huge, BOTH },
 	{ "indirect table outside of memory", break_table_address, BOTH },
 	{ "indirect table that loops", break_table_loop, SPLIT_ONLY },

@@ -194,7 +194,7 @@ static void chain_check(const struct khx_chain *chain)
 /* For what a chain may take, see KHX_FETCH_DESCS and khx_table_entry(). */
 static void work_check(u64 accesses, u64 bytes)
 {
-	const u64 descs = KHX_FETCH_DESCS + 2 * NUM_MAX;
+	const u64 descs = KHX_FETCH_DESCS + NUM_MAX + UIO_MAXIOV;
 
 	if (accesses > 6 * KHX_BATCH + 4 * descs)
 		shim_die("%llu accesses in one fetch", accesses);
