@@ -53,6 +53,16 @@ static void khx_blk_file_moved(struct khx_blk_request *req, long ret)
 		khx_blk_request_done(req, ret ?: -EIO);
 }
 
+/*
+ * Direct I/O has two holders, who submits and who completes: file systems look at
+ * the kiocb also after the I/O is under way. The last of them goes on with it.
+ */
+static void khx_blk_file_put_iocb(struct khx_blk_request *req)
+{
+	if (atomic_dec_and_test(&req->holders))
+		khx_blk_file_moved(req, req->result);
+}
+
 static void khx_blk_file_complete(struct kiocb *iocb, long ret)
 {
 	struct khx_blk_request *req = container_of(iocb, struct khx_blk_request,
@@ -60,7 +70,8 @@ static void khx_blk_file_complete(struct kiocb *iocb, long ret)
 
 	if (req->op == KHX_BLK_WRITE)
 		kiocb_end_write(iocb);
-	khx_blk_file_moved(req, ret);
+	req->result = ret;
+	khx_blk_file_put_iocb(req);
 }
 
 /* O_APPEND and O_DIRECT can be set at any time; they are not for us. */
@@ -82,6 +93,7 @@ static void khx_blk_file_init_iocb(struct khx_blk_request *req, int flags)
 	if (be->direct) {
 		iocb->ki_flags |= IOCB_DIRECT;
 		iocb->ki_complete = khx_blk_file_complete;
+		atomic_set(&req->holders, 2);
 	}
 	/* Stacked file systems look at it when an asynchronous write ends. */
 	if (req->op == KHX_BLK_WRITE)
@@ -90,7 +102,10 @@ static void khx_blk_file_init_iocb(struct khx_blk_request *req, int flags)
 		iocb->ki_flags |= IOCB_DSYNC;
 }
 
-/* Returns as read_iter() does; of a write, write access was got before. */
+/*
+ * Returns as read_iter() does, and of -EIOCBQUEUED it is over with @req; of a write,
+ * write access was got before.
+ */
 static long khx_blk_file_move(struct khx_blk_request *req, int flags)
 {
 	struct file *file = khx_blk_file_of(req)->file;
@@ -104,7 +119,9 @@ static long khx_blk_file_move(struct khx_blk_request *req, int flags)
 	khx_blk_file_init_iocb(req, flags);
 	ret = write ? file->f_op->write_iter(&req->iocb, &iter) :
 		      file->f_op->read_iter(&req->iocb, &iter);
-	if (ret != -EIOCBQUEUED && write)
+	if (ret == -EIOCBQUEUED)
+		khx_blk_file_put_iocb(req);
+	else if (write)
 		kiocb_end_write(&req->iocb);
 	return ret;
 }

@@ -2,6 +2,7 @@
 #ifndef KHX_BLK_REQUEST_H
 #define KHX_BLK_REQUEST_H
 
+#include <linux/atomic.h>
 #include <linux/bio.h>
 #include <linux/fs.h>
 #include <linux/list.h>
@@ -81,6 +82,8 @@ struct khx_blk_request {
 	/* The backend's. */
 	int error;
 	u32 moved;			/* file: bytes of the window done */
+	atomic_t holders;		/* file, direct: of @iocb */
+	long result;			/* and what it came to */
 	union {
 		struct list_head waiting;	/* for a thread */
 		struct work_struct work;
