@@ -241,6 +241,7 @@ static int khx_blk_file_zero(struct khx_blk_request *req)
 static void khx_blk_file_work(struct khx_blk_request *req)
 {
 	struct file *file = khx_blk_file_of(req)->file;
+	bool again = true;
 	int ret = 0;
 
 	if (req->op == KHX_BLK_READ || req->op == KHX_BLK_WRITE) {
@@ -249,9 +250,12 @@ static void khx_blk_file_work(struct khx_blk_request *req)
 	}
 	if (req->op != KHX_BLK_FLUSH)
 		ret = khx_blk_file_zero(req);
-	if (!ret && (req->op == KHX_BLK_FLUSH || req->stable))
+	if (!ret && (req->op == KHX_BLK_FLUSH || req->stable)) {
 		ret = vfs_fsync(file, 1);
-	if (ret && khx_blk_backend_is_killed())
+		/* Of a write-back that failed, only one flush is told. */
+		again = ret == -EINTR || ret == -ERESTARTSYS;
+	}
+	if (ret && again && khx_blk_backend_is_killed())
 		khx_blk_backend_punt(req);
 	else
 		khx_blk_request_done(req, ret);

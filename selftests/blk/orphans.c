@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * orphans FILE SUSPEND RESUME: an owner is killed while requests of his wait for
- * the storage, which the two commands hold up and let go. The threads that wait
+ * orphans FILE SUSPEND RESUME FAIL: an owner is killed while requests of his wait for
+ * the storage, which the first two commands hold up and let go. The threads that wait
  * for him are killed with him; what they had begun, and what they had not yet,
- * is done all the same.
+ * is done all the same. With the third command, the storage is let go and has lost
+ * what was written where the first write goes.
  */
 #include <fcntl.h>
 #include <glob.h>
@@ -173,6 +174,19 @@ static void own_status(const char *path, int socket)
 	    madvise(page, BLOCK, MADV_REMOVE))
 		exit(1);
 	tell(socket);
+	pause();
+}
+
+/* A write, which the page cache has, and when he is told to a FLUSH; until killed. */
+static void own_flush(const char *path, int socket)
+{
+	disk_open(&owner->disk, path, &(struct disk_options){});
+	submit(READS);
+	if (!disk_reap(&owner->disk, 0, 20000))
+		exit(1);
+	tell(socket);
+	await(socket);
+	submit(FLUSH);
 	pause();
 }
 
@@ -362,13 +376,35 @@ static void test_memory(char **argv, int fd)
 	close(pidfd);
 }
 
+/* An error of write-back is told once: not to somebody who asks again. */
+static void test_error(char **argv, int fd)
+{
+	int sockets[2];
+	pid_t pid;
+
+	drop_cache(fd);
+	pid = start_owner(own_flush, argv[1], sockets);
+	map_memory(pid);
+	hold_storage(argv);
+	tell(sockets[0]);
+	sleep(1);
+	tap_is(status_of(FLUSH), 0xff, "a flush waits for the storage");
+	kill(pid, SIGKILL);
+	sleep(KILLED_SECONDS);
+	resume = NULL;
+	run(argv[4]);
+	tap_ok(has_ended(pid), "until that has lost what was written");
+	tap_is(status_of(FLUSH), VIRTIO_BLK_S_IOERR, "and says so");
+	close(sockets[0]);
+}
+
 int main(int argc, char **argv)
 {
 	int fd;
 
-	if (argc != 4)
-		tap_bail("usage: orphans FILE SUSPEND RESUME");
-	tap_plan(8 + 3);
+	if (argc != 5)
+		tap_bail("usage: orphans FILE SUSPEND RESUME FAIL");
+	tap_plan(8 + 3 + 3);
 	owner = mmap(NULL, sizeof(*owner), PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (owner == MAP_FAILED)
@@ -377,5 +413,6 @@ int main(int argc, char **argv)
 	atexit(let_go);
 	test_storage(argv, fd);
 	test_memory(argv, fd);
+	test_error(argv, fd);
 	return tap_exit();
 }
