@@ -326,11 +326,10 @@ void khx_blk_queue_handle(struct khx_virtqueue *vq)
  */
 void khx_blk_queue_set_cache(struct khx_blk_queue *queue)
 {
-	u64 knows = BIT_ULL(VIRTIO_BLK_F_FLUSH) |
-		    BIT_ULL(VIRTIO_BLK_F_CONFIG_WCE);
-
 	lockdep_assert_held(&queue->vq.mutex);
-	queue->writeback = queue->blk->wce && queue->vq.features & knows;
+	/* Who cannot ask for a flush has to do without a cache. */
+	queue->writeback = queue->blk->wce &&
+			   queue->vq.features & BIT_ULL(VIRTIO_BLK_F_FLUSH);
 }
 
 static int khx_blk_queue_start_locked(struct khx_blk_queue *queue)

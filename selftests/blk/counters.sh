@@ -13,11 +13,16 @@ ops() {
 	khx -j -s dev show | jq -c "[.[] | select(.type == \"blk\")][0].ops$1"
 }
 
-tap_plan 8
+# queue_ops FILTER: the same of both its queues.
+queue_ops() {
+	khx -j -s queue show | jq -c "[.[] | select(.ops) | .ops$1][:2]"
+}
+
+tap_plan 11
 blk_null_blk nullb-late irqmode=2 completion_nsec=2000000 ||
 	tap_bail "no null_blk"
 mkfifo "$blk_dir/hold"
-disk-io "$blk_path" in 0 in 8 in 16 out 0 out 8 flush 0 in 99999999 \
+disk-io "$blk_path" in 0 in 8 in 16 queue 1 out 0 out 8 flush 0 in 99999999 \
 	hold < "$blk_dir/hold" > "$blk_dir/statuses" &
 exec 9> "$blk_dir/hold"
 tap_run "requests are done" tap_wait 20 grep -q held "$blk_dir/statuses"
@@ -29,6 +34,10 @@ tap_is "$(ops .read.bytes)" 12288 "bytes are those that were read"
 tap_is "$(ops '.write.latency | add')" 2 "each write is in the histogram"
 tap_run "where it says 1 ms or more" eval \
 	'[ "$(ops ".write.latency[20:] | add")" = 2 ]'
+tap_is "$(queue_ops .read.requests)" "[3,1]" "each queue counts its own"
+tap_is "$(queue_ops '.write.latency | add // 0')" "[0,2]" "and times its own"
+tap_is "$(queue_ops '.read.latency[20:] | add // 0')" "[3,0]" \
+	"a read that failed at once was fast"
 exec 9>&-
 wait
 tap_exit

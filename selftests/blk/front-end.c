@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -23,6 +24,7 @@ enum {
 	SET_VRING_ERR, GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES,
 	GET_QUEUE_NUM, SET_VRING_ENABLE, SEND_RARP, NET_SET_MTU,
 	SET_BACKEND_REQ_FD, IOTLB_MSG, SET_VRING_ENDIAN, GET_CONFIG,
+	SET_CONFIG,
 };
 
 #define GET_INFLIGHT_FD		31
@@ -184,7 +186,8 @@ static int handshake(struct front_end *front, const char *path)
 	front->features = features &
 		(F_PROTOCOL_FEATURES | 1ull << VIRTIO_F_VERSION_1 |
 		 1ull << VIRTIO_RING_F_EVENT_IDX |
-		 1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_BLK_F_MQ);
+		 1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_BLK_F_MQ |
+		 1ull << VIRTIO_BLK_F_CONFIG_WCE);
 	if (front->flags & FRONT_PACKED)
 		front->features |= features & 1ull << VIRTIO_F_RING_PACKED;
 	return set_u64(front, SET_FEATURES, front->features, -1) ?:
@@ -266,6 +269,23 @@ int front_resume(struct front_end *front, uint32_t base)
 		return -1;
 	state.num = 1;
 	return set(front, SET_VRING_ENABLE, &state, sizeof(state), -1);
+}
+
+int front_set_wce(struct front_end *front, uint8_t wce)
+{
+	struct {
+		uint32_t offset, size, flags;
+		uint8_t data;
+	} __attribute__((packed)) config = {
+		.offset = offsetof(struct virtio_blk_config, wce),
+		.size = 1,
+		.data = wce,
+	};
+
+	if (set(front, SET_CONFIG, &config, sizeof(config), -1) ||
+	    get_config(front))
+		return -1;
+	return front->config.wce;
 }
 
 int front_stop(struct front_end *front, uint32_t *base)
@@ -399,4 +419,19 @@ bool front_wait(struct front_end *front, int ms)
 	if (poll(&pfd, 1, ms) != 1)
 		return vring_has_used(&front->ring);
 	return read(front->call, &calls, sizeof(calls)) > 0;
+}
+
+int front_do(struct front_end *front, struct front_request *req, uint32_t len)
+{
+	struct front_request *done;
+
+	if (front_submit(front, req, len))
+		return -1;
+	front_kick(front);
+	while (!req->done) {
+		if (!front_wait(front, 20000))
+			return -1;
+		front_reap(front, &done, 1);
+	}
+	return front_status(front, req->index);
 }

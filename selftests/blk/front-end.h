@@ -60,6 +60,9 @@ int front_resume(struct front_end *front, uint32_t base);
 int front_listen(struct front_end *front);
 bool front_wait_config(struct front_end *front, int ms);
 
+/* Write the cache mode, and have the configuration anew; returns what it says. */
+int front_set_wce(struct front_end *front, uint8_t wce);
+
 /* A message with nothing special about it, for broken ones, too. */
 int front_send(struct front_end *front, uint32_t request, uint32_t flags,
 	       const void *payload, uint32_t size, const int *fds, int nfds);
@@ -74,5 +77,7 @@ int front_reap(struct front_end *front, struct front_request **done,
 /* Wait for an interrupt; false after @ms. */
 bool front_wait(struct front_end *front, int ms);
 uint8_t front_status(struct front_end *front, uint32_t index);
+/* Submit, kick, wait. Returns the status, or -1 if none came in 20 s. */
+int front_do(struct front_end *front, struct front_request *req, uint32_t len);
 
 #endif

@@ -19,15 +19,8 @@ static int read_at_end(struct front_end *front, uint64_t sectors)
 		.type = VIRTIO_BLK_T_IN,
 		.sector = sectors - 8,
 	};
-	struct front_request *done;
 
-	if (front_submit(front, &req, 4096))
-		return -1;
-	front_kick(front);
-	while (!front_reap(front, &done, 1))
-		if (!front_wait(front, 20000))
-			return -1;
-	return front_status(front, 0);
+	return front_do(front, &req, 4096);
 }
 
 static int run(char **command)

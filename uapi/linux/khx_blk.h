@@ -45,9 +45,8 @@
  *
  *   KHX_BLK_SET_WCE, __u32
  *	1: the driver wants a write-back cache, 0: write-through. The initial
- *	value is 1. A driver that negotiated neither VIRTIO_BLK_F_FLUSH nor
- *	VIRTIO_BLK_F_CONFIG_WCE gets write-through in any case. -EINVAL for
- *	other values.
+ *	value is 1. A driver that did not negotiate VIRTIO_BLK_F_FLUSH gets
+ *	write-through in any case. -EINVAL for other values.
  *
  *   KHX_BLK_SET_CONFIG_EVENT, __s32
  *	An eventfd, or -1 for none. It is signalled when the size of the
