@@ -33,19 +33,35 @@ static void khx_blk_backend_do(struct khx_blk_request *req)
 	revert_creds(old);
 }
 
-/* In the place of threads that died: not in the owner's cgroups. */
+/**
+ * khx_blk_backend_charge - work for the owner, without being in his cgroups
+ * @be: backend
+ *
+ * Context: A workqueue's.
+ * Return: for khx_blk_backend_uncharge(), when that is done.
+ */
+struct mem_cgroup *khx_blk_backend_charge(struct khx_blk_backend *be)
+{
+	kthread_associate_blkcg(be->blkcg);
+	return set_active_memcg(be->memcg);
+}
+
+void khx_blk_backend_uncharge(struct mem_cgroup *old)
+{
+	set_active_memcg(old);
+	kthread_associate_blkcg(NULL);
+}
+
+/* In the place of threads that died. */
 static void khx_blk_backend_orphan_work(struct work_struct *work)
 {
 	struct khx_blk_request *req = container_of(work, struct khx_blk_request,
 						   work);
-	struct khx_blk_backend *be = req->queue->blk->backend;
 	struct mem_cgroup *old;
 
-	kthread_associate_blkcg(be->blkcg);
-	old = set_active_memcg(be->memcg);
+	old = khx_blk_backend_charge(req->queue->blk->backend);
 	khx_blk_backend_do(req);
-	set_active_memcg(old);
-	kthread_associate_blkcg(NULL);
+	khx_blk_backend_uncharge(old);
 }
 
 /**

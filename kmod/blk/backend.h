@@ -100,6 +100,8 @@ void khx_blk_backend_destroy(struct khx_blk_backend *be);
 void khx_blk_backend_punt(struct khx_blk_request *req);
 void khx_blk_backend_orphan(struct khx_blk_request *req);
 bool khx_blk_backend_is_killed(void);
+struct mem_cgroup *khx_blk_backend_charge(struct khx_blk_backend *be);
+void khx_blk_backend_uncharge(struct mem_cgroup *old);
 
 /* The kinds; they fill in @ops and @limits, and may refuse: 0 or an errno. */
 int khx_blk_bdev_init(struct khx_blk_backend *be);

@@ -150,5 +150,7 @@ void khx_blk_queue_finish(struct khx_blk_queue *queue,
 			  const struct khx_chain *chain);
 void khx_blk_queue_retire(struct khx_blk_queue *queue,
 			  struct khx_blk_request *req);
+void khx_blk_queue_orphan(struct khx_blk_queue *queue,
+			  struct khx_blk_request *req);
 
 #endif /* KHX_BLK_H */

@@ -31,7 +31,8 @@
  * The last that a completion touches are the queue and the backend, under RCU:
  * who frees them has passed a grace period before. If the worker died with its
  * process, as newer kernels have it, the backend's workqueue takes its place in
- * step 2, in the owner's mm, which the device still holds. No workqueue of the
+ * step 2, in the owner's mm, which the device still holds; and also if it is
+ * being killed, as others can still reach memory that it cannot. No workqueue of the
  * system: the owner's memory can keep it as long as he likes. It is empty
  * before the backend goes, and so before the queue does.
  *
@@ -146,6 +147,25 @@ static void khx_blk_queue_sync_memory(struct khx_blk_queue *queue)
 						&queue->pool->requests[i]);
 }
 
+/* Have somebody look at what is done who is not killed: see orphan_work. */
+static void khx_blk_queue_punt(struct khx_blk_queue *queue)
+{
+	queue_work(queue->blk->backend->wq, &queue->orphan_work);
+}
+
+/**
+ * khx_blk_queue_orphan - have somebody go on with a request who is not killed
+ * @queue: queue
+ * @req: in flight, and not with the backend
+ */
+void khx_blk_queue_orphan(struct khx_blk_queue *queue,
+			  struct khx_blk_request *req)
+{
+	lockdep_assert_held(&queue->vq.mutex);
+	llist_add(&req->done, &queue->done);
+	khx_blk_queue_punt(queue);
+}
+
 /* Go on with all that the backend has completed. */
 static void khx_blk_queue_reap(struct khx_blk_queue *queue)
 {
@@ -153,6 +173,11 @@ static void khx_blk_queue_reap(struct khx_blk_queue *queue)
 	struct llist_node *list;
 
 	lockdep_assert_held(&queue->vq.mutex);
+	if (unlikely(fatal_signal_pending(current))) {
+		if (!llist_empty(&queue->done))
+			khx_blk_queue_punt(queue);
+		return;
+	}
 	list = llist_del_all(&queue->done);
 	if (!list)
 		return;
@@ -189,13 +214,16 @@ static void khx_blk_queue_orphan_work(struct work_struct *work)
 {
 	struct khx_blk_queue *queue = container_of(work, struct khx_blk_queue,
 						   orphan_work);
+	struct mem_cgroup *old;
 	struct mm_struct *mm;
 
 	mutex_lock(&queue->vq.mutex);
 	if (!llist_empty(&queue->done)) {
 		mm = queue->vq.dev->mm;
 		kthread_use_mm(mm);
+		old = khx_blk_backend_charge(queue->blk->backend);
 		khx_blk_queue_reap(queue);
+		khx_blk_backend_uncharge(old);
 		kthread_unuse_mm(mm);
 	}
 	mutex_unlock(&queue->vq.mutex);
@@ -219,7 +247,7 @@ void khx_blk_request_done(struct khx_blk_request *req, int error)
 	if (llist_add(&req->done, &queue->done) &&
 	    !READ_ONCE(queue->polling) &&
 	    !khx_virtqueue_queue_work(&queue->vq, &queue->done_work))
-		queue_work(queue->blk->backend->wq, &queue->orphan_work);
+		khx_blk_queue_punt(queue);
 	rcu_read_unlock();
 }
 

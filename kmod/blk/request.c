@@ -153,12 +153,14 @@ static int khx_blk_request_move(struct khx_blk_request *req, u64 sector,
 	if (ret)
 		return ret;
 
-	req->queue->vq.stats.bytes += len;
-	req->queue->stats.ops[req->op].bytes += len;
 	req->pos = sector << SECTOR_SHIFT;
 	req->len = 0;
 	ret = khx_blk_window_fill(req);
-	return ret ?: khx_blk_request_submit(req);
+	if (ret)
+		return ret;
+	req->queue->vq.stats.bytes += len;
+	req->queue->stats.ops[req->op].bytes += len;
+	return khx_blk_request_submit(req);
 }
 
 static int khx_blk_request_read(struct khx_blk_request *req, u64 sector)
@@ -241,7 +243,7 @@ static int khx_blk_request_clear(struct khx_blk_request *req,
 	return ret ?: khx_blk_request_submit(req);
 }
 
-/* Returns -EIOCBQUEUED, -EAGAIN, or how the request ends at once. */
+/* Returns -EIOCBQUEUED, -EAGAIN, -EINTR, or how the request ends at once. */
 static int khx_blk_request_begin(struct khx_blk_request *req)
 {
 	const struct khx_blk_limits *limits = &req->queue->blk->backend->limits;
@@ -282,8 +284,8 @@ static int khx_blk_request_begin(struct khx_blk_request *req)
  * @chain: just fetched
  *
  * Return: 0 when it is in flight or finished; -EAGAIN when the pool has
- * nothing for it now; another negative errno when it has no room for a status
- * and the virtqueue was stopped.
+ * nothing for it now; -EINTR when we are being killed; another negative errno
+ * when it has no room for a status and the virtqueue was stopped.
  */
 int khx_blk_request_start(struct khx_blk_queue *queue,
 			  const struct khx_chain *chain)
@@ -305,7 +307,7 @@ int khx_blk_request_start(struct khx_blk_queue *queue,
 
 	queue->in_flight++;
 	ret = khx_blk_request_begin(req);
-	if (ret == -EAGAIN) {
+	if (ret == -EAGAIN || ret == -EINTR) {
 		khx_blk_queue_retire(queue, req);
 		return ret;
 	}
@@ -346,6 +348,8 @@ void khx_blk_request_step(struct khx_blk_request *req)
 	ret = req->error ?: ret;
 	if (!ret && req->left)
 		ret = khx_blk_request_next(req);
-	if (ret != -EIOCBQUEUED)
+	if (ret == -EINTR)
+		khx_blk_queue_orphan(req->queue, req);
+	else if (ret != -EIOCBQUEUED)
 		khx_blk_request_finish(req, ret);
 }

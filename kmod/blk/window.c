@@ -161,7 +161,16 @@ static void khx_blk_window_unpin(struct khx_blk_request *req, bool dirty)
 	req->nr_bvecs = 0;
 }
 
-/* Pin @size bytes at the cursor. Returns how many pages, or -EFAULT. */
+/*
+ * Memory could not be had. Of a task that is being killed that says nothing about
+ * the memory: somebody else may have it.
+ */
+static int khx_blk_window_error(void)
+{
+	return khx_blk_backend_is_killed() ? -EINTR : -EFAULT;
+}
+
+/* Pin @size bytes at the cursor. Returns how many pages, -EFAULT or -EINTR. */
 static int khx_blk_window_pin(struct khx_blk_request *req, unsigned long addr,
 			      u64 size)
 {
@@ -175,7 +184,7 @@ static int khx_blk_window_pin(struct khx_blk_request *req, unsigned long addr,
 	if (pinned != n) {
 		if (pinned > 0)
 			unpin_user_pages(pages, pinned);
-		return -EFAULT;
+		return khx_blk_window_error();
 	}
 	for (i = 0; i < n; i++, offset = 0, size -= len) {
 		len = min_t(u64, size, PAGE_SIZE - offset);
@@ -233,7 +242,7 @@ static int khx_blk_window_copy(struct khx_blk_request *req, struct page *page,
 			 copy_to_user(uaddr, addr, size) :
 			 copy_from_user(addr, uaddr, size);
 		if (missed)
-			return -EFAULT;
+			return khx_blk_window_error();
 		khx_blk_window_advance(req, size);
 	}
 	return 0;
@@ -268,19 +277,34 @@ static int khx_blk_window_fill_bounce(struct khx_blk_request *req)
  *
  * Sets @pos, @len and @bvecs of the request.
  *
- * Return: 0, or -EFAULT when the data is not in memory that is there.
+ * Return: 0; -EFAULT when the data is not in memory that is there; -EINTR when
+ * we are being killed, with the request as it was.
  */
 int khx_blk_window_fill(struct khx_blk_request *req)
 {
+	u32 seg = req->seg, seg_offset = req->seg_offset;
+	u64 len = req->len, left = req->left;
+	int ret;
+
 	lockdep_assert_held(&req->queue->vq.mutex);
-	req->pos += req->len;
+	req->pos += len;
 	req->len = 0;
-	return req->bounced ? khx_blk_window_fill_bounce(req) :
-			      khx_blk_window_fill_pinned(req);
+	ret = req->bounced ? khx_blk_window_fill_bounce(req) :
+			     khx_blk_window_fill_pinned(req);
+	if (ret == -EINTR) {
+		req->pos -= len;
+		req->len = len;
+		req->left = left;
+		req->seg = seg;
+		req->seg_offset = seg_offset;
+		req->nr_bvecs = 0;
+	}
+	return ret;
 }
 
 static int khx_blk_window_release_bounce(struct khx_blk_request *req)
 {
+	u32 seg = req->seg, seg_offset = req->seg_offset;
 	unsigned int i;
 	int ret = 0;
 
@@ -288,7 +312,12 @@ static int khx_blk_window_release_bounce(struct khx_blk_request *req)
 		for (i = 0; i < req->nr_bvecs && !ret; i++)
 			ret = khx_blk_window_copy(req, req->bvecs[i].bv_page,
 						  req->bvecs[i].bv_len);
-	req->nr_bvecs = 0;
+	if (ret == -EINTR) {
+		req->seg = seg;
+		req->seg_offset = seg_offset;
+	} else {
+		req->nr_bvecs = 0;
+	}
 	return ret;
 }
 
@@ -296,7 +325,8 @@ static int khx_blk_window_release_bounce(struct khx_blk_request *req)
  * khx_blk_window_release - the backend is done with a window
  * @req: request, with a window or without
  *
- * Return: 0, or -EFAULT when what was read could not be copied to the guest.
+ * Return: 0; -EFAULT when what was read could not be copied to the guest; -EINTR
+ * when we are being killed, with the request as it was.
  */
 int khx_blk_window_release(struct khx_blk_request *req)
 {
