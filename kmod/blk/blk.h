@@ -51,6 +51,7 @@ struct khx_blk_queue {
 	struct khx_blk_pool *pool;	/* NULL: never started, or stopped */
 	struct khx_memory *memory;	/* that segments were translated by */
 	unsigned int in_flight;		/* requests with the backend or done */
+	u64 bytes_in_flight;		/* and their data */
 	bool blocked;			/* waits for something of the pool */
 	bool writeback;
 	u64 now_ns;			/* when the batch in work began, */

@@ -96,6 +96,7 @@ struct khx_blk_request *khx_blk_pool_get(struct khx_blk_pool *pool)
 	req->max_pages = KHX_BLK_INLINE_PAGES;
 	req->nr_bvecs = 0;
 	req->bounced = false;
+	req->bytes = 0;
 	req->left = 0;
 	return req;
 }

@@ -96,6 +96,7 @@ void khx_blk_queue_retire(struct khx_blk_queue *queue,
 			  struct khx_blk_request *req)
 {
 	lockdep_assert_held(&queue->vq.mutex);
+	queue->bytes_in_flight -= req->bytes;
 	khx_blk_pool_put(queue->pool, req);
 	WRITE_ONCE(queue->in_flight, queue->in_flight - 1);
 	/* At depth 1 that is each time, and hardly ever does anybody wait. */

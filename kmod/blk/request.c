@@ -16,6 +16,12 @@
 /* More than a driver sends that heeds the configuration. */
 #define KHX_BLK_BYTES_MAX	((u64)KHX_BLK_SEG_MAX * KHX_BLK_SIZE_MAX)
 
+/*
+ * Data that a queue may have accepted, unless it is that of one request: what a stop
+ * has to wait for. More than any device needs to be busy.
+ */
+#define KHX_BLK_BYTES_IN_FLIGHT	SZ_64M
+
 static u8 khx_blk_status(int error)
 {
 	switch (error) {
@@ -105,21 +111,27 @@ static bool khx_blk_request_is_aligned(const struct khx_blk_request *req)
 static int khx_blk_request_prepare(struct khx_blk_request *req)
 {
 	unsigned int segments = req->chain.nr_out + req->chain.nr_in;
-	struct khx_blk_pool *pool = req->queue->pool;
+	struct khx_blk_queue *queue = req->queue;
+	struct khx_blk_pool *pool = queue->pool;
 	bool large = segments > KHX_BLK_INLINE_SEGMENTS;
 
 	if (segments > KHX_BLK_SEGMENTS)
 		return -E2BIG;
+	if (queue->bytes_in_flight &&
+	    queue->bytes_in_flight + req->left > KHX_BLK_BYTES_IN_FLIGHT)
+		return -EAGAIN;
 	if (req->left && !khx_blk_request_is_aligned(req)) {
 		if (!khx_blk_pool_get_bounce(pool, req))
 			return -EAGAIN;
-		req->queue->stats.bounced++;
+		queue->stats.bounced++;
 	} else if (req->left > PAGE_SIZE) {
 		large |= khx_blk_window_pages(req) > KHX_BLK_INLINE_PAGES;
 	}
 	if (large && !khx_blk_pool_get_large(pool, req))
 		return -EAGAIN;
 	khx_blk_request_keep_chain(req);
+	req->bytes = req->left;
+	queue->bytes_in_flight += req->bytes;
 	return 0;
 }
 

@@ -66,6 +66,7 @@ struct khx_blk_request {
 	bool unmap;			/* KHX_BLK_ZEROES: may deallocate */
 	bool stable;			/* write-through */
 	bool bounced;			/* through the pool's pages */
+	u64 bytes;			/* of the queue's @bytes_in_flight */
 
 	/* The window; for all but reads and writes the whole range. */
 	loff_t pos;
