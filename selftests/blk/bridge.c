@@ -19,22 +19,16 @@
 #include "front-end.h"
 #include "tap.h"
 
+/* LOG_SHMFD, REPLY_ACK, CONFIGURE_MEM_SLOTS: when there is something to ask. */
+#define FEATURES	(1 << 1 | 1 << 3 | 1 << 15)
+
 static const char *path;
 
 static int io(struct front_end *front, uint32_t type, uint64_t sector)
 {
 	struct front_request req = { .type = type, .sector = sector };
-	struct front_request *done;
 
-	if (front_submit(front, &req, 4096))
-		return -1;
-	front_kick(front);
-	while (!req.done) {
-		if (!front_wait(front, 20000))
-			return -1;
-		front_reap(front, &done, 1);
-	}
-	return front_status(front, 0);
+	return front_do(front, &req, 4096);
 }
 
 static bool session_works(unsigned int queue, uint32_t *base)
@@ -123,9 +117,9 @@ static bool refuses_ring(void)
 static uint64_t ask(struct front_end *front, uint32_t request,
 		    const void *payload, uint32_t size, int fd)
 {
-	uint64_t reply_ack = 1 << 3, status = -1;
+	uint64_t features = FEATURES, status = -1;
 
-	front_send(front, 16, 0, &reply_ack, sizeof(reply_ack), NULL, 0);
+	front_send(front, 16, 0, &features, sizeof(features), NULL, 0);
 	front_send(front, request, 8, payload, size, &fd, fd >= 0);
 	front_receive(front, &status, sizeof(status));
 	return status;
@@ -155,36 +149,94 @@ static bool keeps_memory(void)
 	return kept;
 }
 
+static uint64_t set_addr(struct front_end *front, unsigned int flags)
+{
+	struct vhost_vring_addr addr = {
+		.flags = flags,
+		.desc_user_addr = (uintptr_t)front->memory,
+		.avail_user_addr = (uintptr_t)front->memory + 0x10000,
+		.used_user_addr = (uintptr_t)front->memory + 0x20000,
+		.log_guest_addr = FRONT_GPA + 0x20000,
+	};
+
+	return ask(front, 9, &addr, sizeof(addr), -1);
+}
+
+static bool set_log(struct front_end *front, uint64_t size, uint64_t offset,
+		    int fd)
+{
+	uint64_t log[2] = { size, offset };
+
+	return !front_send(front, 6, 0, log, sizeof(log), &fd, 1) &&
+	       !front_receive(front, NULL, 0);
+}
+
+#define LOG_SIZE	((FRONT_GPA + FRONT_MEMORY) / 4096 / 8)
+
 /*
  * A ring can be logged without VHOST_F_LOG_ALL. The log may be replaced, but
  * not by one that is too small for it.
  */
 static bool keeps_log(void)
 {
-	uint64_t log[2] = { (FRONT_GPA + FRONT_MEMORY) / 4096 / 8, 0 };
-	struct vhost_vring_addr addr = { .flags = 1 << VHOST_VRING_F_LOG };
+	const unsigned int on = 1 << VHOST_VRING_F_LOG;
 	struct front_end front;
 	int fd = memfd_create("log", 0);
 	bool kept;
 
-	if (ftruncate(fd, log[0]) || front_connect(&front, path) ||
+	if (ftruncate(fd, LOG_SIZE) || front_connect(&front, path) ||
 	    front_start(&front))
 		return false;
-	addr.desc_user_addr = (uintptr_t)front.memory;
-	addr.avail_user_addr = (uintptr_t)front.memory + 0x10000;
-	addr.used_user_addr = (uintptr_t)front.memory + 0x20000;
-	addr.log_guest_addr = FRONT_GPA + 0x20000;
-	kept = ask(&front, 9, &addr, sizeof(addr), -1) &&
-	       !front_send(&front, 6, 0, log, sizeof(log), &fd, 1) &&
-	       !front_receive(&front, NULL, 0) &&
-	       !ask(&front, 9, &addr, sizeof(addr), -1) &&
-	       !io(&front, VIRTIO_BLK_T_IN, 16);
-	log[0] = 1;
-	front_send(&front, 6, 0, log, sizeof(log), &fd, 1);
-	kept &= is_cut(&front);
+	kept = set_addr(&front, on) && set_log(&front, LOG_SIZE, 0, fd) &&
+	       !set_addr(&front, on) && !io(&front, VIRTIO_BLK_T_IN, 16) &&
+	       !set_log(&front, 1, 0, fd) && is_cut(&front);
 	front_close(&front);
 	close(fd);
 	return kept;
+}
+
+static bool is_logged(const uint8_t *log, uint64_t offset)
+{
+	uint64_t page = (FRONT_GPA + offset) / 4096;
+
+	return log[page / 8] >> page % 8 & 1;
+}
+
+/* Both kinds of logging, in a file, from somewhere in its middle on. */
+static bool logs_reads(void)
+{
+	const unsigned int offset = 3 * 4096;
+	struct front_end front;
+	int fd = memfd_create("log", 0);
+	uint64_t features;
+	uint8_t *log;
+	bool right;
+
+	if (ftruncate(fd, LOG_SIZE + offset) || front_connect(&front, path) ||
+	    front_start(&front))
+		return false;
+	log = mmap(NULL, LOG_SIZE + offset, PROT_READ | PROT_WRITE, MAP_SHARED,
+		   fd, 0);
+	if (log == MAP_FAILED)
+		return false;
+	features = front.features | 1ull << VHOST_F_LOG_ALL;
+	right = set_log(&front, LOG_SIZE, offset, fd) &&
+		!ask(&front, 2, &features, sizeof(features), -1) &&
+		!set_addr(&front, 1 << VHOST_VRING_F_LOG) &&
+		!io(&front, VIRTIO_BLK_T_IN, 16);
+	log += offset;
+	/* Data, the status with its header, the ring; and what is behind the data. */
+	right &= is_logged(log, FRONT_DATA) && is_logged(log, 0x40000) &&
+		 is_logged(log, 0x20000) && !is_logged(log, FRONT_DATA + 4096);
+	memset(log, 0, LOG_SIZE);
+	right &= !set_addr(&front, 0) &&
+		 !ask(&front, 2, &front.features, sizeof(features), -1) &&
+		 !io(&front, VIRTIO_BLK_T_IN, 16) &&
+		 !*log && !memcmp(log, log + 1, LOG_SIZE - 1);
+	front_close(&front);
+	munmap(log - offset, LOG_SIZE + offset);
+	close(fd);
+	return right;
 }
 
 static pid_t peer_of(struct front_end *front)
@@ -194,6 +246,66 @@ static pid_t peer_of(struct front_end *front)
 
 	getsockopt(front->socket, SOL_SOCKET, SO_PEERCRED, &peer, &size);
 	return peer.pid;
+}
+
+/* Does the back end have that file in its memory? */
+static bool has_mapped(struct front_end *front, const char *name)
+{
+	char line[512];
+	bool found = false;
+	FILE *maps;
+
+	snprintf(line, sizeof(line), "/proc/%d/maps", peer_of(front));
+	maps = fopen(line, "r");
+	while (maps && fgets(line, sizeof(line), maps))
+		found |= strstr(line, name) != NULL;
+	if (maps)
+		fclose(maps);
+	return found;
+}
+
+/* Memory that is plugged while the ring runs, right behind what there is. */
+static bool plugs_memory(void)
+{
+	struct {
+		uint64_t padding, gpa, size, address, offset;
+	} slot = { .gpa = FRONT_GPA + FRONT_MEMORY, .size = 65536 },
+	  first = { .gpa = FRONT_GPA, .size = FRONT_MEMORY };
+	struct front_request req = {
+		.type = VIRTIO_BLK_T_IN, .sector = 16,
+		.index = (FRONT_MEMORY - FRONT_DATA) / 65536,
+	};
+	struct front_end front;
+	int fd = memfd_create("plugged", 0);
+	uint8_t *memory;
+	bool right;
+
+	if (ftruncate(fd, slot.size) || front_connect(&front, path) ||
+	    front_start(&front))
+		return false;
+	memory = mmap(NULL, slot.size, PROT_READ, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED)
+		return false;
+	slot.address = (uintptr_t)memory;
+	first.address = (uintptr_t)front.memory;
+	memset(front_data(&front, 0), 0x5b, 4096);
+	right = !io(&front, VIRTIO_BLK_T_OUT, 16) &&
+		ask(&front, 37, &slot, sizeof(slot), -1) &&
+		!ask(&front, 37, &slot, sizeof(slot), fd) &&
+		!front_do(&front, &req, 4096) && memory[0] == 0x5b &&
+		memory[4095] == 0x5b && has_mapped(&front, "plugged");
+	if (!right)
+		tap_diag("it is not there");
+	/* And unplugged; what is not there, or in use by the ring, cannot be. */
+	right &= !ask(&front, 38, &slot, sizeof(slot), -1) &&
+		 !has_mapped(&front, "plugged") &&
+		 ask(&front, 38, &slot, sizeof(slot), -1) &&
+		 ask(&front, 38, &first, sizeof(first), -1) &&
+		 !io(&front, VIRTIO_BLK_T_IN, 16);
+	front_close(&front);
+	munmap(memory, slot.size);
+	close(fd);
+	return right;
 }
 
 /* Files are released from the last one down: the device before we are told. */
@@ -272,7 +384,7 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		tap_bail("usage: bridge SOCKET");
 	path = argv[1];
-	tap_plan(15);
+	tap_plan(17);
 	tap_ok(session_works(0, &base), "a front end reads and writes");
 	tap_is(base, 3, "GET_VRING_BASE tells where it stopped");
 	tap_ok(cut_for(1, 2, NULL, 0, 0), "a wrong version ends the session");
@@ -283,6 +395,8 @@ int main(int argc, char **argv)
 	tap_ok(refuses_ring(), "a ring outside the memory is refused");
 	tap_ok(keeps_memory(), "so is other memory below a running one");
 	tap_ok(keeps_log(), "and a log too small for it");
+	tap_ok(logs_reads(), "what is read is logged where a file says");
+	tap_ok(plugs_memory(), "memory comes and goes while a ring runs");
 	tap_ok(survives_shortage(), "it goes on when it can have files again");
 	tap_ok(forgives_nonsense(), "1000 unknown requests are ignored");
 	tap_ok(device_goes_first(), "the device goes before the connections");

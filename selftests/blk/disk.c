@@ -165,6 +165,7 @@ static void set_up_queue(struct disk *disk, unsigned int i, unsigned int num,
 	queue->tables = at + 0x40000;
 	queue->kick = eventfd(0, 0);
 	queue->call = eventfd(0, EFD_NONBLOCK);
+	queue->error = eventfd(0, EFD_NONBLOCK);
 	if (vring_open(&queue->ring, &layout))
 		tap_bail("vring_open");
 	queue->base = vring_base(&queue->ring);
@@ -186,12 +187,14 @@ int disk_start(struct disk *disk, unsigned int i)
 	};
 	struct vhost_vring_file kick = { i, queue->kick };
 	struct vhost_vring_file call = { i, queue->call };
+	struct vhost_vring_file error = { i, queue->error };
 
 	if (ioctl(disk->fd, VHOST_SET_VRING_NUM, &num) ||
 	    ioctl(disk->fd, VHOST_SET_VRING_BASE, &base) ||
 	    ioctl(disk->fd, VHOST_SET_VRING_ADDR, &addr) ||
 	    ioctl(disk->fd, VHOST_SET_VRING_KICK, &kick) ||
 	    ioctl(disk->fd, VHOST_SET_VRING_CALL, &call) ||
+	    ioctl(disk->fd, VHOST_SET_VRING_ERR, &error) ||
 	    ioctl(disk->fd, KHX_BLK_RUN_VRING, &run))
 		return -errno;
 	return 0;
@@ -274,6 +277,7 @@ void disk_close(struct disk *disk)
 		vring_close(&disk->queues[i].ring);
 		close(disk->queues[i].kick);
 		close(disk->queues[i].call);
+		close(disk->queues[i].error);
 	}
 	munmap(disk->memory, DISK_MEMORY);
 	close(disk->memfd);
@@ -416,6 +420,16 @@ int disk_reap(struct disk *disk, unsigned int i, int ms)
 		if (read(queue->call, &calls, sizeof(calls)) < 0)
 			must(-1, "call");
 	}
+}
+
+bool disk_has_failed(struct disk *disk, unsigned int i, int ms)
+{
+	struct pollfd pfd = { .fd = disk->queues[i].error, .events = POLLIN };
+	uint64_t errors;
+
+	if (poll(&pfd, 1, ms) != 1)
+		return false;
+	return read(pfd.fd, &errors, sizeof(errors)) == sizeof(errors);
 }
 
 int disk_do(struct disk *disk, unsigned int i, struct disk_request *req)

@@ -23,7 +23,7 @@ struct disk_queue {
 	struct vring_driver ring;
 	int kick;
 	int call;
-	void *memory;		/* rings and indirect tables */
+	int error;
 	uint8_t *tables;
 	unsigned int next_table;
 	unsigned int base;	/* where the device goes on */
@@ -107,6 +107,8 @@ int disk_submit(struct disk *disk, unsigned int queue,
 void disk_kick(struct disk *disk, unsigned int queue);
 /* Take what is done; returns how many requests, waits up to @ms for one. */
 int disk_reap(struct disk *disk, unsigned int queue, int ms);
+/* Does the device say, within @ms, that it serves a queue no more? */
+bool disk_has_failed(struct disk *disk, unsigned int queue, int ms);
 /* Submit, kick, wait. Returns the status, or -1 if none came in 20 s. */
 int disk_do(struct disk *disk, unsigned int queue, struct disk_request *req);
 

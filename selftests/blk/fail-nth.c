@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * fail-nth PATH: the kernel lets one allocation, or one access to user memory,
- * fail: the first one, in the next run the second, and so on, until a run has had
- * no more of them. First those of the owner, from opening the device to closing
- * it; then those of the worker, in serving a request.
+ * fail-nth PATH RUNS: the kernel lets one allocation, or one access to user memory,
+ * fail, and another one in the next run: all that there are in a run where none
+ * does, or RUNS of them, as far apart from each other as can be and from time to
+ * time others. First those of the owner, from opening the device to closing it;
+ * then those of the worker, in serving a request.
  *
  * Nothing of it may harm the host: the kernel's log and its scan for leaks say
  * whether it did. Whatever was refused or stopped, has to work the next time.
@@ -13,19 +14,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
-#include <sys/eventfd.h>
-#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "disk.h"
 #include "tap.h"
 
-#define RUNS_MAX	5000
+#define NEVER	1000000	/* more than there are in a run */
 
 enum { GOES_ON = 0, REFUSED = 1, NOTHING_FAILED = 2, STUCK = 3 };
 
 static const char *path;
+static unsigned int runs_max;
+
+/* What a run has not counted down. */
+static unsigned int *left;
 
 static void write_number(const char *file, unsigned int n)
 {
@@ -88,7 +93,8 @@ static int run_owner(unsigned int n)
 		return STUCK;
 	disk_halt(&disk);
 	close(disk.fd);
-	return read_number(file) ? NOTHING_FAILED : GOES_ON;
+	*left = read_number(file);
+	return *left ? NOTHING_FAILED : GOES_ON;
 }
 
 /* The file with the count of the worker that serves us. */
@@ -125,13 +131,9 @@ static void find_worker(char *file, size_t size)
 static int do_faulty(struct disk *disk, unsigned int n)
 {
 	struct disk_request req = { .type = VIRTIO_BLK_T_IN, .len = 32768 };
-	struct vhost_vring_file error = { 0, eventfd(0, EFD_NONBLOCK) };
-	uint64_t errors = 0;
-	unsigned int left;
 	char file[64];
+	bool failed;
 
-	if (ioctl(disk->fd, VHOST_SET_VRING_ERR, &error))
-		return STUCK;
 	find_worker(file, sizeof(file));
 	req.data = disk->memory + DISK_DATA;
 	if (disk_submit(disk, 0, &req))
@@ -139,18 +141,16 @@ static int do_faulty(struct disk *disk, unsigned int n)
 	write_number(file, n);
 	disk_kick(disk, 0);
 	disk_reap(disk, 0, 300);
-	left = read_number(file);
+	*left = read_number(file);
 	write_number(file, 0);
-	if (left)
+	if (*left)
 		return *req.status ? STUCK : NOTHING_FAILED;
 
 	disk_halt(disk);
 	disk_run(disk);
 	disk_kick(disk, 0);
-	if (read(error.fd, &errors, sizeof(errors)) < 0)
-		errors = 0;
-	close(error.fd);
-	if (!req.done && !disk_reap(disk, 0, errors ? 300 : 20000) && !errors)
+	failed = disk_has_failed(disk, 0, 0);
+	if (!req.done && !disk_reap(disk, 0, failed ? 300 : 20000) && !failed)
 		return STUCK;
 	return GOES_ON;
 }
@@ -190,33 +190,48 @@ static int run_child(int (*run)(unsigned int n), unsigned int n)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
+static unsigned int count_places(int (*run)(unsigned int n))
+{
+	if (run_child(run, NEVER) != NOTHING_FAILED)
+		tap_bail("a run in which nothing fails does");
+	return NEVER - *left;
+}
+
 static void run_all(const char *who, int (*run)(unsigned int n))
 {
-	unsigned int n, refused = 0, strange = 0;
+	unsigned int places = count_places(run), step = 1 + places / runs_max;
+	unsigned int n, refused = 0, strange = 0, nothing = 0;
 	int ret;
 
-	for (n = 1; n < RUNS_MAX; n++) {
+	for (n = 1 + rand() % step; n <= places; n += step) {
 		ret = run_child(run, n);
-		if (ret == NOTHING_FAILED)
-			break;
 		refused += ret == REFUSED;
-		if (ret != GOES_ON && ret != REFUSED) {
+		nothing += ret == NOTHING_FAILED;
+		if (ret == STUCK || ret < 0) {
 			tap_diag("%s, %u: %d", who, n, ret);
 			strange++;
 		}
 	}
-	tap_diag("%s: %u faults, %u of them refused", who, n - 1, refused);
-	tap_ok(n > 10 && n < RUNS_MAX, "%s: all places that can fail", who);
+	tap_diag("%s: %u places, of which each %uth, %u refused, %u not met", who,
+		 places, step, refused, nothing);
+	tap_ok(places > 5 && nothing < places / step / 2,
+	       "%s: all places that can fail", who);
 	tap_is(strange, 0, "%s: fails or goes on, and nothing else", who);
 }
 
 int main(int argc, char **argv)
 {
-	if (argc != 2)
-		tap_bail("usage: fail-nth PATH");
+	if (argc != 3)
+		tap_bail("usage: fail-nth PATH RUNS");
 	path = argv[1];
+	runs_max = atoi(argv[2]);
 	if (access("/proc/self/fail-nth", W_OK))
 		tap_skip_all("this kernel injects no faults");
+	left = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (left == MAP_FAILED)
+		tap_bail("no memory");
+	srand(time(NULL));
 	set_up_faults();
 	tap_plan(5);
 	run_all("owner", run_owner);

@@ -12,7 +12,7 @@ rw() {
 	disk-io "$@"
 }
 
-tap_plan 9
+tap_plan 10
 blk_null_blk nullb-khx || tap_bail "no null_blk"
 sectors=$(blockdev --getsz /dev/nullb-khx)
 blk_dm khx-bad <<- EOT || tap_bail "no device mapper"
@@ -26,6 +26,17 @@ tap_is "$(rw $bad in 1024)" 1 "bad ones cannot"
 tap_is "$(rw $bad out 2040)" 1 "nor be written"
 tap_is "$(rw $bad in 1020)" 1 "a request that touches one fails"
 tap_is "$(rw $bad out 2048)" 0 "sectors behind can be written"
+
+# The block layer tells of such errors itself, ten times in five seconds.
+blk_null_blk nullb-bad badblocks=+0-1023 || tap_bail "no null_blk"
+echo "khx-faults:" > /dev/kmsg
+# shellcheck disable=SC2046 # words are meant to split
+disk-io "$blk_path" $(seq -f "in %g" 0 2 500) > "$blk_dir/statuses"
+dmesg | sed '1,/khx-faults:/d' > "$blk_dir/dmesg"
+lines=$(wc -l < "$blk_dir/dmesg")
+tap_diag "$lines lines, the first of them: $(head -n 3 "$blk_dir/dmesg")"
+tap_ok "$([ "$(grep -c 1 "$blk_dir/statuses")" = 251 ] && [ "$lines" -lt 60 ]; echo $?)" \
+	"the host's log does not fill up with errors"
 
 modprobe -q dm-flakey
 if blk_dm khx-flakey <<< "0 $sectors flakey /dev/nullb-khx 0 0 1 1 error_writes"; then
