@@ -369,7 +369,7 @@ static int khx_blk_queue_start_locked(struct khx_blk_queue *queue)
 
 	lockdep_assert_held(&vq->mutex);
 	if (!vq->num)
-		return -EFAULT;
+		return khx_device_refuse(vq->dev, -EFAULT, "no ring size");
 	pool = khx_blk_pool_create(queue, min_t(unsigned int, vq->num,
 						KHX_BLK_DEPTH));
 	if (!pool)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -314,15 +315,121 @@ static bool survives_areas(void)
 	return ok;
 }
 
+/* Of that address space, or 0. */
+static unsigned int count_mappings(pid_t pid)
+{
+	char path[64];
+	unsigned int n = 0;
+	FILE *file;
+	int c;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	file = fopen(path, "r");
+	while (file && (c = fgetc(file)) != EOF)
+		n += c == '\n';
+	if (file)
+		fclose(file);
+	return n;
+}
+
+#define HUGE_PAGE	(2ul << 20)
+#define TIMES		10
+
+/* A part of a huge page is mapped, and unmapped, as a whole. */
+static bool unmaps_huge_pages(void)
+{
+	int huge = memfd_create("huge", MFD_HUGETLB);
+	struct front_area area = { .size = 4096 };
+	uint64_t log[2] = { 65536, 0 };
+	unsigned int i, before, after;
+	void *map;
+	bool ok;
+
+	begin();
+	ok = huge >= 0 && !ftruncate(huge, HUGE_PAGE);
+	map = mmap(NULL, HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, huge, 0);
+	ok = ok && map != MAP_FAILED && pread(front.area, map, 4096, 0) == 4096;
+	before = count_mappings(bridge.pid);
+	for (i = 0; i < TIMES && ok; i++) {
+		ok = !ask(32, &area, sizeof(area), huge);
+		front_send(&front, 6, 0, log, sizeof(log), &huge, 1);
+		ok = ok && front_receive(&front, NULL, 0) >= 0;
+	}
+	after = count_mappings(bridge.pid);
+	tap_diag("%u mappings, then %u", before, after);
+	ok = ok && io();
+	munmap(map, HUGE_PAGE);
+	close(huge);
+	front_close(&front);
+	return ok && before && after <= before + 1;
+}
+
+/* Where a packed ring stands would be a guess; the next guest's is known again. */
+static bool knows_no_other_area(void)
+{
+	uint32_t enable[2] = { 0, 1 };
+	int area;
+	bool ok;
+
+	begin();
+	area = front.area;
+	ok = io() && pwrite(area, "another!", 8, 0) == 8 &&
+	     !front_reconnect(&front, bridge.path) &&
+	     ask(32, &front.area_at, sizeof(front.area_at), area) == 1;
+	front.area = -1;
+	/* A split ring says by itself what io() has made of its base. */
+	ok = ok && !front_resume(&front, fresh + 2 * DEPTH) &&
+	     (flags & FRONT_PACKED ?
+	      ask(18, enable, sizeof(enable), -1) == 1 : io());
+	close(area);
+	front_close(&front);
+	begin();
+	ok = ok && io();
+	front_close(&front);
+	return ok;
+}
+
+/* A base that is refused, as the ring runs, changes nothing. */
+static bool base_is_refused(void)
+{
+	uint32_t state[2] = { 0, fresh };
+	bool ok;
+
+	begin();
+	ok = io() && ask(10, state, sizeof(state), -1) == 1 && io();
+	back_end_kill(&bridge, SIGKILL);
+	ok = ok && next_back_end(fresh) && io();
+	front_close(&front);
+	return ok;
+}
+
+/* What the operator has said of the cache is said to each guest. */
+static bool begins_writethrough(void)
+{
+	bool ok;
+
+	begin();
+	ok = !front.config.wce && set_wce(1) && has_wce(0) && set_wce(0) &&
+	     has_wce(0);
+	front_close(&front);
+	return ok;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 4)
-		tap_bail("usage: reconnect split|packed SOCKET COMMAND...");
+		tap_bail("usage: reconnect split|packed|writethrough SOCKET COMMAND...");
 	if (!strcmp(argv[1], "packed"))
 		flags |= FRONT_PACKED;
 	bridge.path = argv[2];
 	bridge.command = argv + 3;
-	tap_plan(9);
+	if (!strcmp(argv[1], "writethrough")) {
+		tap_plan(1);
+		tap_ok(begins_writethrough(), "the option wins over the last guest");
+		back_end_kill(&bridge, SIGTERM);
+		return tap_exit();
+	}
+	tap_plan(12);
 	tap_ok(connection_breaks(), "a connection that has broken");
 	tap_ok(back_end_is_killed(), "a back end that was killed");
 	tap_ok(killed_amid_requests(), "and that amid requests");
@@ -332,6 +439,9 @@ int main(int argc, char **argv)
 	tap_ok(keeps_cache_mode(), "the guest's cache mode stays");
 	tap_ok(refuses_polling(), "a ring without kicks is refused");
 	tap_ok(survives_areas(), "an area that is none does no harm");
+	tap_ok(unmaps_huge_pages(), "one of huge pages is unmapped, and a log");
+	tap_ok(knows_no_other_area(), "another back end's is not guessed at");
+	tap_ok(base_is_refused(), "a base that comes too late is not one");
 	back_end_kill(&bridge, SIGTERM);
 	return tap_exit();
 }

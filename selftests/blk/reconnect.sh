@@ -9,7 +9,8 @@ blk_need
 PATH=$PATH:${KHX_TOP:-../..}/build/tools
 tap_need khx-vhost-user
 
-tap_plan 3
+tap_plan 4
+echo 2 > /proc/sys/vm/nr_hugepages
 blk_null_blk nullb-late irqmode=2 completion_nsec=3000000 ||
 	tap_bail "no null_blk"
 for kind in split packed; do
@@ -19,4 +20,7 @@ done
 blk_file "$blk_dir/file" 16
 blk_tap "packed, a file" reconnect packed "$blk_dir/sock" \
 	khx-vhost-user --socket "$blk_dir/sock" --blk "$blk_path" --queues 4
+blk_tap "write-through" reconnect writethrough "$blk_dir/sock" \
+	khx-vhost-user --socket "$blk_dir/sock" --blk "$blk_path" --queues 4 \
+	--cache writethrough
 tap_exit

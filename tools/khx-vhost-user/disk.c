@@ -239,7 +239,8 @@ int disk_attach(struct disk *disk)
 	}
 	if (ioctl(disk->device, KHX_BLK_SET_BACKEND, &file) ||
 	    ioctl(disk->device, KHX_BLK_SET_CONFIG_EVENT, &event) ||
-	    disk_set_writethrough(disk, disk->writethrough)) {
+	    disk_set_writethrough(disk, disk->always_writethrough ||
+					disk->writethrough)) {
 		log_error("%s: %s", disk->path, strerror(errno));
 		disk_detach(disk);
 		return -1;

@@ -15,7 +15,8 @@ struct disk {
 	bool readonly;
 	bool direct;
 	bool force;
-	bool writethrough;	/* by the option, or as the last guest wants it */
+	bool always_writethrough;	/* at the beginning of each session */
+	bool writethrough;	/* as the last guest wants it */
 	unsigned int queues;
 	unsigned int queue_size;
 	const char *serial;

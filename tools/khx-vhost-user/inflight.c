@@ -8,6 +8,7 @@
 #include <linux/khx_blk.h>
 
 #include "inflight.h"
+#include "memory.h"
 
 #define MAGIC	0x6b73696430786b31ull	/* changes with the layout */
 
@@ -68,17 +69,20 @@ int inflight_create(bool writethrough)
 /* The kernel pins the page: that it was mapped here is all that it needs. */
 static int set_bases(const struct inflight *inflight, int device)
 {
+	size_t size = memory_map_size(inflight->fd, INFLIGHT_SIZE);
 	uint64_t address;
 	void *map;
 	int ret;
 
-	map = mmap(NULL, INFLIGHT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+	if (!size)
+		return -errno;
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
 		   inflight->fd, inflight->offset);
 	if (map == MAP_FAILED)
 		return -errno;
 	address = (uintptr_t)map + offsetof(struct area, base);
 	ret = ioctl(device, KHX_BLK_SET_BASES, &address) ? -errno : 0;
-	munmap(map, INFLIGHT_SIZE);
+	munmap(map, size);
 	return ret;
 }
 
@@ -97,6 +101,14 @@ int inflight_set(struct inflight *inflight, int fd, off_t offset, int device)
 	inflight_close(inflight);
 	*inflight = new;
 	return 0;
+}
+
+void inflight_drop(struct inflight *inflight, int device)
+{
+	uint64_t none = 0;
+
+	ioctl(device, KHX_BLK_SET_BASES, &none);
+	inflight_close(inflight);
 }
 
 void inflight_close(struct inflight *inflight)

@@ -28,6 +28,9 @@ struct inflight {
 /* A new area; the file, or a negative errno. */
 int inflight_create(bool writethrough);
 
+/* Have none any more, nor @device. */
+void inflight_drop(struct inflight *inflight, int device);
+
 /*
  * Use @fd, which is ours then, and have the kernel of @device leave bases there.
  * 0 or a negative errno; -ESTALE: it is another back end's.

@@ -124,7 +124,7 @@ static void parse_disk_option(struct disk *disk, int option, const char *name)
 		disk->direct = parse_switch(name, optarg, "on", "off");
 		break;
 	case 'c':
-		disk->writethrough = parse_switch(name, optarg, "writethrough",
+		disk->always_writethrough = parse_switch(name, optarg, "writethrough",
 						  "writeback");
 		break;
 	}

@@ -26,17 +26,28 @@ static struct memory_region *find(struct memory *memory,
 	return NULL;
 }
 
+size_t memory_map_size(int fd, uint64_t size)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return 0;
+	return (size + st.st_blksize - 1) / st.st_blksize * st.st_blksize;
+}
+
 static int describe(struct memory_region *r,
 		    const struct message_region *region, int fd)
 {
 	struct stat st;
+	size_t map_size;
 
 	if (!region->size || region->size > MEMORY_MAX ||
 	    region->offset > MEMORY_MAX ||
 	    region->address + region->size < region->address ||
 	    region->gpa + region->size < region->gpa)
 		return -EINVAL;
-	if (fstat(fd, &st))
+	map_size = memory_map_size(fd, region->size + region->offset);
+	if (!map_size || fstat(fd, &st))
 		return -errno;
 	*r = (struct memory_region) {
 		.gpa = region->gpa,
@@ -45,9 +56,7 @@ static int describe(struct memory_region *r,
 		.offset = region->offset,
 		.dev = st.st_dev,
 		.ino = st.st_ino,
-		/* Whole pages, of huge ones too. */
-		.map_size = (region->size + region->offset + st.st_blksize - 1) /
-			    st.st_blksize * st.st_blksize,
+		.map_size = map_size,
 	};
 	return 0;
 }

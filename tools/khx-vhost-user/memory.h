@@ -30,6 +30,12 @@ struct memory {
 	struct memory_region regions[MEMORY_SLOTS];
 };
 
+/*
+ * How much of @fd a mapping of @size bytes has: whole pages, of huge ones too. Less
+ * of it cannot be unmapped. 0: errno says why.
+ */
+size_t memory_map_size(int fd, uint64_t size);
+
 /* Map one region of @fd, which stays open. 0 or a negative errno. */
 int memory_map(struct memory *memory, const struct message_region *region,
 	       int fd);

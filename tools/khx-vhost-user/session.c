@@ -63,6 +63,7 @@ struct session {
 	uint8_t *log;
 	size_t log_map_size;
 	struct inflight inflight;
+	bool area_is_foreign;		/* so nobody knows where rings stand */
 	struct queue queues[KHX_BLK_QUEUES];
 };
 
@@ -146,6 +147,12 @@ static int queue_set_base(struct session *s, unsigned int index)
 	bool packed = setup_is_packed(&s->setup);
 	int ret;
 
+	/* A split ring tells the most itself; here, any base would be a guess. */
+	if (packed && s->area_is_foreign) {
+		log_error("queue %u: where its packed ring stands is another back end's to say: reset the guest",
+			  index);
+		return -ESTALE;
+	}
 	if (inflight_get_base(&s->inflight, index, packed, &state.num))
 		return device_ioctl(s, VHOST_SET_VRING_BASE, &state);
 	ret = device_ioctl(s, VHOST_GET_VRING_BASE, &state);
@@ -158,7 +165,6 @@ static int queue_prepare(struct session *s, unsigned int index)
 
 	if (!queue->has_addr)
 		return -EFAULT;
-	queue->started = true;
 	return queue_set_addr(s, queue) ?: queue_set_base(s, index);
 }
 
@@ -178,6 +184,7 @@ static int queue_run(struct session *s, unsigned int index, bool run)
 			  run ? "start" : "stop", strerror(-ret));
 	else
 		queue->running = run;
+	queue->started |= queue->running;
 	return ret;
 }
 
@@ -309,13 +316,16 @@ static int on_set_log_base(struct session *s, struct message *m)
 	struct setup next = s->setup;
 	uint64_t base;
 	uint8_t *map;
+	size_t size;
 	int ret;
 
 	if (m->nfds != 1 || !log->size || log->size > 1ull << 40 ||
 	    log->offset > 1ull << 40)
 		return -EINVAL;
-	map = mmap(NULL, log->size + log->offset, PROT_READ | PROT_WRITE,
-		   MAP_SHARED, m->fds[0], 0);
+	size = memory_map_size(m->fds[0], log->size + log->offset);
+	if (!size)
+		return -errno;
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, m->fds[0], 0);
 	if (map == MAP_FAILED)
 		return -errno;
 	base = (uintptr_t)map + log->offset;
@@ -323,13 +333,13 @@ static int on_set_log_base(struct session *s, struct message *m)
 	ret = setup_check(s, &next) ?:
 	      device_ioctl(s, VHOST_SET_LOG_BASE, &base);
 	if (ret) {
-		munmap(map, log->size + log->offset);
+		munmap(map, size);
 		return ret;
 	}
 	log_unmap(s);
 	s->setup = next;
 	s->log = map;
-	s->log_map_size = log->size + log->offset;
+	s->log_map_size = size;
 	return reply(s, m, 0);
 }
 
@@ -371,8 +381,11 @@ static int on_set_vring_base(struct session *s, struct message *m)
 
 	if (!queue)
 		return -EINVAL;
-	/* At first it may not know better; but now it has seen us. */
-	if (queue->started)
+	/*
+	 * At first it may not know better; but now it has seen us. Of one that runs
+	 * the kernel knows best, and refuses.
+	 */
+	if (queue->started && !queue->running)
 		inflight_forget(&s->inflight, m->payload.state.index);
 	return device_ioctl(s, VHOST_SET_VRING_BASE, &m->payload.state);
 }
@@ -568,8 +581,11 @@ static int on_set_inflight_fd(struct session *s, struct message *m)
 	if (fd < 0)
 		return -EINVAL;
 	ret = inflight_set(&s->inflight, fd, area->offset, s->disk->device);
-	if (ret == -ESTALE)
+	s->area_is_foreign = ret == -ESTALE;
+	if (s->area_is_foreign) {
 		log_error("the in-flight area is another back end's");
+		inflight_drop(&s->inflight, s->disk->device);
+	}
 	if (ret)
 		return ret;
 	if (inflight_is_writethrough(&s->inflight))
