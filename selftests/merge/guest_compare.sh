@@ -16,6 +16,9 @@
 # KHX_GUEST_ROUNDS how often. Progress is work a second: on a test host with one
 # processor, what a scanner takes is missing in it. What is left when that does
 # not count, work per second of the guests' own CPU time, is shown beside it.
+# Time passes faster or slower for the guests with what else this machine does; if
+# $KHX_OUT/insns has the instructions of the test host (see ../bench/total.c), work
+# for so many of them is what counts.
 
 here=$(dirname "$0")
 . "${KHX_LIB:-$here/../lib}/tap.sh"
@@ -95,6 +98,7 @@ labour() {
 		head -c 1048576 /dev/urandom > a
 		dd if=/dev/vda of=disk bs=64k count=16 iflag=direct 2> /dev/null
 		setsid sh -c 'i=0; while :; do
+			while [ -e pause ]; do sleep 1; done
 			cp a b && cmp a b || echo copy >> wrong
 			i=\$((i + 1))
 			if [ \$((i % 8)) = 0 ]; then
@@ -134,20 +138,34 @@ sample() {
 	done
 }
 
+# Of the whole test host, so far, if someone counts them
+insns() {
+	if [ -n "${KHX_OUT:-}" ] && [ -s "$KHX_OUT/insns" ]; then
+		od -An -tu8 "$KHX_OUT/insns"
+	else
+		echo 0
+	fi
+}
+
 # progress COUNT: of all guests, in the next seconds: rounds a minute, rounds in a
-# minute of their CPU time, page faults a second
+# minute of their CPU time, page faults a second, rounds in 10^12 instructions
 progress() {
+	local start
 	sample "$1" > "$GUEST_DIR/before"
+	start=$(insns)
 	sleep "$seconds"
-	sample "$1" | paste -d ' ' "$GUEST_DIR/before" - | awk -v seconds="$seconds" '
+	sample "$1" > "$GUEST_DIR/after"
+	paste -d ' ' "$GUEST_DIR/before" "$GUEST_DIR/after" | awk -v seconds="$seconds" \
+		-v insns="$(($(insns) - start))" '
 		NF == 8 {
 			rounds += $5 - $1
 			rate += 60 * ($5 - $1) / ($6 - $2)
 			cpu += ($7 - $3) / 100
 			faults += $8 - $4
 		}
-		END { printf "%.1f %.1f %.0f\n", rate, cpu ? 60 * rounds / cpu : 0,
-			faults / seconds }'
+		END { printf "%.1f %.1f %.0f %.1f\n", rate,
+			cpu ? 60 * rounds / cpu : 0, faults / seconds,
+			insns ? 1e12 * rounds / insns : 0 }'
 }
 
 # cpu SYSTEM: what the scanner has had, in hundredths of a second
@@ -160,12 +178,29 @@ median() {
 		awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'
 }
 
+# left SYSTEM: pages, by its own counters
 left() {
 	if [ "$1" = ksm ]; then
 		cat $ksm/pages_shared $ksm/pages_unshared $ksm/pages_volatile
 	else
 		cat $sysfs/pages_shared $sysfs/pages_unshared $sysfs/pages_volatile
 	fi | awk '{ sum += $1 } END { print sum }'
+}
+
+# used SYSTEM COUNT: pages of memory that the guests really have. KSM's counters leave
+# out what came since it last looked, so there the guests' memory is asked.
+used() {
+	local name
+	if [ "$1" = khx ]; then
+		left khx
+		return
+	fi
+	for name in $(names "$2"); do
+		cat "/proc/$(guest_pid "$name")/smaps"
+	done | awk -v size="$((GUEST_MEM * 1024))" '
+		/^Size:/ { ram = $2 == size }
+		/^Pss:/ && ram { sum += $2 }
+		END { print int(sum / 4) }'
 }
 
 passed() {
@@ -212,33 +247,55 @@ counters() {
 
 # measure SYSTEM SYSFS COUNT
 measure() {
-	local system=$1 i rate work faults before
+	local system=$1 i rate work faults insns before
 	local alone=() merged=() alone_cpu=() merged_cpu=() left=()
+	local alone_insns=() merged_insns=()
 	for ((i = 1; i <= rounds; i++)); do
 		echo 2 > "$2/run"
 		sleep 5
-		read -r rate work faults < <(progress "$3")
-		alone+=("$rate") alone_cpu+=("$work")
+		read -r rate work faults insns < <(progress "$3")
+		alone+=("$rate") alone_cpu+=("$work") alone_insns+=("$insns")
 		tap_diag "$system, $3 guests, round $i, unmerged: $rate rounds a minute," \
-			"$work of CPU time, $faults faults/s, $SECONDS s" >&3
+			"$work of CPU time, $insns in 10^12 instructions," \
+			"$faults faults/s, $SECONDS s" >&3
 		scan_at_once "$system" "$2" || return
 		sleep 20	# until it is as slow as it gets
 		before=$(cpu "$system")
 		tap_diag "$(counters "$system")" >&3
-		read -r rate work faults < <(progress "$3")
-		merged+=("$rate") merged_cpu+=("$work")
-		left+=("$(left "$system")")
+		read -r rate work faults insns < <(progress "$3")
+		merged+=("$rate") merged_cpu+=("$work") merged_insns+=("$insns")
+		left+=("$(used "$system" "$3")")
 		tap_diag "$system, $3 guests, round $i, merged: $rate rounds a minute," \
-			"$work of CPU time, $faults faults/s," \
-			"scanner $(divide $(($(cpu "$system") - before)) "$seconds")% CPU," \
-			"${left[-1]} pages left $(counters "$system"), $SECONDS s" >&3
+			"$work of CPU time, $insns in 10^12 instructions," \
+			"$faults faults/s, scanner $(divide $(($(cpu "$system") - before)) "$seconds")% CPU," \
+			"${left[-1]} pages left ($(left "$system") by counters) $(counters "$system"), $SECONDS s" >&3
 	done
 	real[$system$3]=$(median "${left[@]}")
 	ratio[$system$3]=$(divide "$(median "${merged[@]}")" "$(median "${alone[@]}")")
-	tap_diag "$system, $3 guests: progress ${ratio[$system$3]}, by CPU time" \
+	tap_diag "$system, $3 guests: progress by time ${ratio[$system$3]}, by CPU time" \
 		"$(divide "$(median "${merged_cpu[@]}")" "$(median "${alone_cpu[@]}")")," \
+		"by instructions" \
+		"$(divide "$(median "${merged_insns[@]}")" "$(median "${alone_insns[@]}")")," \
 		"pages left ${real[$system$3]}," \
 		"$(cat "$2/pages_sharing") sharing $(cat "$2/pages_shared")" >&3
+	[ "$(insns)" = 0 ] || ratio[$system$3]=$(divide "$(median "${merged_insns[@]}")" \
+		"$(median "${alone_insns[@]}")")
+}
+
+# rest SYSTEM SYSFS COUNT: what is left when nothing is written any more. Of what they
+# write all the time, each round what was there before, one system may count as
+# saved what it merged a moment ago and the next moment will not be.
+rest() {
+	local name
+	for name in $(names "$3"); do
+		guest_run "$name" 'touch /tmp/work/pause' || return
+	done
+	scan_at_once "$1" "$2" || return
+	tap_diag "$1, $3 guests at rest: $(used "$1" "$3") pages left," \
+		"$(left "$1") by counters" >&3
+	for name in $(names "$3"); do
+		guest_run "$name" 'rm /tmp/work/pause' || return
+	done
 }
 
 all_right() {
@@ -266,6 +323,7 @@ run() {
 	local name
 	claim "$3 guests boot and work, $1" ready "$1" "$3" || tap_bail
 	claim "and go on while they are merged" measure "$1" "$2" "$3"
+	claim "and at rest" rest "$1" "$2" "$3"
 	claim "and compute what is right" all_right "$3"
 	[ "$1" = ksm ] || claim "one that dies gives its memory back at once" dies
 	echo 0 > "$2/run"
@@ -286,7 +344,7 @@ compared() {
 		less "${ratio[ksm$1]}" "${ratio[khx$1]}"
 }
 
-tap_plan $((1 + 10 * $(wc -w <<< "$counts")))
+tap_plan $((1 + 12 * $(wc -w <<< "$counts")))
 tap_run "khxmem is mounted" mount -t khxmem -o size=2g khxmem "$dir" || tap_bail
 for name in $(names 4); do
 	net_link "${number[$name]}" || tap_bail "no links"
