@@ -12,7 +12,10 @@
  * It goes on at full speed when the saving has come to be worth what it cost
  * when the guard engaged. A trickle still merges, so this can happen.
  *
- * There is no verdict before three passes: merging needs two.
+ * There is no verdict before three passes, as merging needs two, nor before 19 where
+ * there are pages of 2 MiB: the last of them have been looked at twice after 16, and
+ * until then they cost and bring nothing. When these have become twice as many, it
+ * begins anew.
  */
 #include <linux/jiffies.h>
 #include <linux/math64.h>
@@ -20,16 +23,21 @@
 #include "control.h"
 #include "domain.h"
 #include "guard.h"
+#include "split.h"
 
 #define KHX_MERGE_GUARD_WINDOW		(20 * HZ)
 #define KHX_MERGE_GUARD_NS_PER_PAGE	50000
 #define KHX_MERGE_GUARD_PASSES		3
+#define KHX_MERGE_GUARD_HUGE_PASSES	(2 * KHX_MERGE_SPLIT_ROUNDS + \
+					 KHX_MERGE_GUARD_PASSES)
 
 static struct {
 	unsigned long window_end;	/* jiffies */
 	u64 window_cpu;			/* CPU time when the window began */
 	u64 engaged_cost;		/* CPU time of the window that engaged it */
-	unsigned int passes;
+	unsigned int passes;		/* of these ... */
+	unsigned long huge;		/* ... 2 MiB pages */
+	bool judged;			/* since these were counted */
 	bool engaged;
 } khx_merge_guard;
 
@@ -48,13 +56,33 @@ void khx_merge_guard_reset(u64 cpu_ns)
 {
 	khx_merge_guard_window(cpu_ns);
 	khx_merge_guard.passes = 0;
+	khx_merge_guard.huge = 0;
+	khx_merge_guard.judged = true;
 	WRITE_ONCE(khx_merge_guard.engaged, false);
 }
 
 void khx_merge_guard_pass(void)
 {
-	if (khx_merge_guard.passes < KHX_MERGE_GUARD_PASSES)
-		khx_merge_guard.passes++;
+	unsigned long totals[KHX_MERGE_NR_STATS], huge;
+
+	khx_merge_domain_totals(totals);
+	huge = totals[KHX_MERGE_HUGE];
+	/* Nobody holds verdicts off by giving pages back and taking them again. */
+	if (huge > 2 * khx_merge_guard.huge && khx_merge_guard.judged &&
+	    !khx_merge_guard.engaged) {
+		khx_merge_guard.passes = 0;
+		khx_merge_guard.huge = huge;
+		khx_merge_guard.judged = false;
+	}
+	khx_merge_guard.huge = min(khx_merge_guard.huge, huge);
+	khx_merge_guard.passes++;
+}
+
+static bool khx_merge_guard_knows(void)
+{
+	return khx_merge_guard.passes >= (khx_merge_guard.huge ?
+					  KHX_MERGE_GUARD_HUGE_PASSES :
+					  KHX_MERGE_GUARD_PASSES);
 }
 
 static bool khx_merge_guard_too_dear(u64 cost)
@@ -76,11 +104,13 @@ bool khx_merge_guard_judge(u64 cpu_ns)
 	u64 cost = cpu_ns - khx_merge_guard.window_cpu;
 	bool engaged;
 
-	if (time_before(jiffies, khx_merge_guard.window_end) ||
-	    khx_merge_guard.passes < KHX_MERGE_GUARD_PASSES)
+	if (time_before(jiffies, khx_merge_guard.window_end))
 		return false;
 	khx_merge_guard_window(cpu_ns);
+	if (!khx_merge_guard_knows())
+		return false;
 
+	khx_merge_guard.judged = true;
 	if (khx_merge_guard.engaged)
 		cost = max(cost, khx_merge_guard.engaged_cost);
 	engaged = khx_merge_guard_too_dear(cost);

@@ -35,8 +35,6 @@
 #include "stable.h"
 
 #define KHX_MERGE_SPLIT_MIN	(KHX_MERGE_BLOCK_PAGES / 4)
-#define KHX_MERGE_SPLIT_ROUNDS	8
-
 /* A look reads an eighth of each page. */
 #define KHX_MERGE_SPLIT_BUDGET	((unsigned int)KHX_MERGE_BLOCK_PAGES / 8)
 

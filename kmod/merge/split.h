@@ -9,6 +9,9 @@ struct khx_merge_progress;
 struct khx_merge_rules;
 struct khx_merge_turn;
 
+/* A page of 2 MiB is looked at once in so many passes. */
+#define KHX_MERGE_SPLIT_ROUNDS	8
+
 /*
  * Scan lock held: goes on with the file's 2 MiB pages, looks at those whose turn it
  * is in @round, and splits those that pay. False when the budget, or the time

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # `khx merge`, `khx monitor` and the netlink family behind them: what they show is
-# what is, and events come when something happens. (That of the profit guard: guard.c.)
+# what is, and events come when something happens. (That of the profit guard: cpu_time.c.)
 
 . "$(dirname "$0")/../lib/tap.sh"
 
