@@ -263,11 +263,12 @@ static unsigned int khx_merge_control_idle(struct khx_merge_pace *pace,
 static unsigned int khx_merge_control_round(struct khx_merge_progress *pass)
 {
 	struct khx_merge_pace *pace = &khx_merge_pace;
-	u64 work = pass->work_ns;
+	u64 work = pass->work_ns, cpu = khx_merge_cpu_ns;
 
 	khx_merge_control_scan(pass);
-	work = pass->work_ns - work;
 	WRITE_ONCE(khx_merge_cpu_ns, current->se.sum_exec_runtime);
+	/* To begin and to end a round takes time, too; of short ones most of it. */
+	work = max(pass->work_ns - work, khx_merge_cpu_ns - cpu);
 	if (khx_merge_guard_judge(khx_merge_cpu_ns))
 		khx_merge_netlink_guard();
 	if (!pass->pass_done)
