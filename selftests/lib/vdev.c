@@ -36,6 +36,25 @@ int vdev_set_memory(struct vdev *dev)
 	return ioctl(dev->fd, VHOST_SET_MEM_TABLE, &mem);
 }
 
+/* In a file of the directory VDEV_MEMORY if that is set, for whoever wants to know. */
+static void *map_memory(size_t size)
+{
+	const char *dir = getenv("VDEV_MEMORY");
+	int fd = -1, flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE;
+	void *memory;
+
+	if (dir) {
+		fd = open(dir, O_TMPFILE | O_RDWR, 0600);
+		if (fd < 0 || ftruncate(fd, size))
+			return MAP_FAILED;
+		flags = MAP_SHARED;
+	}
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
+	if (dir)
+		close(fd);
+	return memory;
+}
+
 int vdev_open(struct vdev *dev, const char *path, uint64_t features,
 	      size_t size)
 {
@@ -44,8 +63,7 @@ int vdev_open(struct vdev *dev, const char *path, uint64_t features,
 	dev->fd = open(path, O_RDWR | O_CLOEXEC);
 	if (dev->fd < 0)
 		return -1;
-	dev->mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	dev->mem = map_memory(size);
 	if (dev->mem == MAP_FAILED)
 		goto err_fd;
 	if (ioctl(dev->fd, VHOST_SET_OWNER, NULL) ||

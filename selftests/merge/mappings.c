@@ -21,9 +21,8 @@
  *	huge		2 MiB mappings
  *	guest_merge.sh	KVM, prealloc, host-nodes, balloon, free page reporting
  *	guest_move.sh	migration, save and restore, dump-guest-memory
- *	disk.sh		khx_blk's access to guest memory
- *	guest_compare.sh
- *			khx_net's
+ *	disk.sh, packets.sh
+ *			vhost: khx_blk's and khx_net's access to guest memory
  *
  * A long-term pin for reading keeps what the page held: nothing that user space
  * can do on the tested kernels takes one, so that is documented, not tested.
