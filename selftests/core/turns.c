@@ -58,7 +58,7 @@ static void set_weight(struct ctl *ctl, uint32_t dev, uint32_t weight)
 		tap_bail("weight: %s", ctl->extack);
 }
 
-/* All of a ring, always the same packet; the device is not told yet. */
+/* All of a ring, always the same packet; the device does not see it yet. */
 static void fill(unsigned int i, unsigned int len)
 {
 	struct vdev_queue *tx = &nets[i].dev.queues[NET_TX];
@@ -72,7 +72,14 @@ static void fill(unsigned int i, unsigned int len)
 	net_frame_fill(buffers[i] + HEADER, len, 1);
 	for (k = 0; k < NUM; k++)
 		vring_add(&tx->ring, &chain, NULL);
+}
+
+static void publish(unsigned int i)
+{
+	struct vdev_queue *tx = &nets[i].dev.queues[NET_TX];
+
 	vring_publish(&tx->ring);
+	eventfd_write(tx->kick, 1);
 }
 
 static bool drain(unsigned int i)
@@ -140,12 +147,14 @@ static bool takes_turns(unsigned int len, unsigned int first,
 {
 	unsigned int i;
 
+	/* It may still look for more of what went before. */
+	usleep(100000);
 	for (i = 0; i < 2; i++)
 		fill(i, len);
-	trace_write(TRACING "trace", "");
 	keep_out(true);
+	trace_write(TRACING "trace", "");
 	for (i = 0; i < 2; i++)
-		eventfd_write(nets[i].dev.queues[NET_TX].kick, 1);
+		publish(i);
 	keep_out(false);
 	return drain(0) && drain(1) &&
 	       turns_are((unsigned int[]) { first, second });
