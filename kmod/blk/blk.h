@@ -151,6 +151,7 @@ void khx_blk_queue_finish(struct khx_blk_queue *queue,
 			  const struct khx_chain *chain);
 void khx_blk_queue_retire(struct khx_blk_queue *queue,
 			  struct khx_blk_request *req);
+bool khx_blk_queue_is_killed(void);
 void khx_blk_queue_orphan(struct khx_blk_queue *queue,
 			  struct khx_blk_request *req);
 

@@ -148,6 +148,20 @@ static void khx_blk_queue_sync_memory(struct khx_blk_queue *queue)
 						&queue->pool->requests[i]);
 }
 
+/**
+ * khx_blk_queue_is_killed - should somebody else go on with a queue's work?
+ *
+ * A worker that is a thread of its owner's process can no longer have pages made
+ * when that is killed, others can. A kernel thread (before 6.4) is sent SIGKILL only
+ * to end a wait that its owner holds up: nobody else would wait less.
+ *
+ * Context: Any task's.
+ */
+bool khx_blk_queue_is_killed(void)
+{
+	return fatal_signal_pending(current) && !(current->flags & PF_KTHREAD);
+}
+
 /* Have somebody look at what is done who is not killed: see orphan_work. */
 static void khx_blk_queue_punt(struct khx_blk_queue *queue)
 {
@@ -174,7 +188,7 @@ static void khx_blk_queue_reap(struct khx_blk_queue *queue)
 	struct llist_node *list;
 
 	lockdep_assert_held(&queue->vq.mutex);
-	if (unlikely(fatal_signal_pending(current))) {
+	if (unlikely(khx_blk_queue_is_killed())) {
 		if (!llist_empty(&queue->done))
 			khx_blk_queue_punt(queue);
 		return;

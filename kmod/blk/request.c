@@ -227,7 +227,7 @@ static int khx_blk_request_range(struct khx_blk_request *req, u32 max,
 	if (req->chain.len_out != hdr_len + sizeof(range))
 		return -EINVAL;
 	if (khx_blk_chain_read(&req->chain, hdr_len, &range, sizeof(range)))
-		return -EFAULT;
+		return khx_blk_window_error();
 	sector = le64_to_cpu(range.sector);
 	nr = le32_to_cpu(range.num_sectors);
 	flags = le32_to_cpu(range.flags);
@@ -266,7 +266,7 @@ static int khx_blk_request_begin(struct khx_blk_request *req)
 	if (req->chain.len_out < sizeof(hdr))
 		return -EINVAL;
 	if (khx_blk_chain_read(&req->chain, 0, &hdr, sizeof(hdr)))
-		return -EFAULT;
+		return khx_blk_window_error();
 	sector = khx64_to_cpu(vq, hdr.sector);
 
 	switch (khx32_to_cpu(vq, hdr.type)) {
@@ -360,7 +360,8 @@ void khx_blk_request_step(struct khx_blk_request *req)
 	ret = req->error ?: ret;
 	if (!ret && req->left)
 		ret = khx_blk_request_next(req);
-	if (ret == -EINTR)
+	/* Only ours: what a backend says of interruptions is one more error. */
+	if (ret == -EINTR && !req->error)
 		khx_blk_queue_orphan(req->queue, req);
 	else if (ret != -EIOCBQUEUED)
 		khx_blk_request_finish(req, ret);

@@ -161,13 +161,9 @@ static void khx_blk_window_unpin(struct khx_blk_request *req, bool dirty)
 	req->nr_bvecs = 0;
 }
 
-/*
- * Memory could not be had. Of a task that is being killed that says nothing about
- * the memory: somebody else may have it.
- */
-static int khx_blk_window_error(void)
+int khx_blk_window_error(void)
 {
-	return khx_blk_backend_is_killed() ? -EINTR : -EFAULT;
+	return khx_blk_queue_is_killed() ? -EINTR : -EFAULT;
 }
 
 /* Pin @size bytes at the cursor. Returns how many pages, -EFAULT or -EINTR. */

@@ -2,6 +2,7 @@
 /* Which keys have been seen in pages of 2 MiB, and where. */
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "alloc.h"
@@ -44,6 +45,7 @@ static void khx_merge_hint_drop_all(struct khx_merge_domain *domain)
 	xa_for_each(&domain->hints, i, hints) {
 		kfree(hints);
 		atomic_long_dec(&khx_merge_hints);
+		cond_resched();
 	}
 	xa_destroy(&domain->hints);
 	domain->hints_epoch++;

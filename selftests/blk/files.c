@@ -255,6 +255,9 @@ static void fuse_serve(int fd)
 			fuse_answer(fd, in.head.unique, 0, &opened,
 				    sizeof(opened));
 			break;
+		case FUSE_FSYNC:
+			fuse_answer(fd, in.head.unique, -EINTR, NULL, 0);
+			break;
 		case FUSE_FORGET:
 		case FUSE_BATCH_FORGET:
 			break;
@@ -298,6 +301,7 @@ static void test_fuse(const char *device)
 {
 	char point[] = "/tmp/khx-fuse.XXXXXX", mount_options[100];
 	int fd = open("/dev/fuse", O_RDWR);
+	struct disk_request flush = { .type = VIRTIO_BLK_T_FLUSH };
 	struct stat ignored;
 	pid_t server;
 
@@ -308,6 +312,7 @@ static void test_fuse(const char *device)
 		unlink(point);
 		tap_skip("no FUSE", "a file on FUSE is no disk");
 		tap_skip("no FUSE", "but for administrators");
+		tap_skip("no FUSE", "and its interruptions are errors");
 		return;
 	}
 	server = fork();
@@ -319,6 +324,9 @@ static void test_fuse(const char *device)
 	disk_halt(&disk);
 	tap_is(attach_as(point, false), -EACCES, "a file on FUSE is no disk");
 	tap_is(attach_as(point, true), 0, "but for administrators");
+	disk_run(&disk);
+	tap_is(disk_do(&disk, 0, &flush), IOERR,
+	       "and its interruptions are errors");
 	disk_close(&disk);
 	umount2(point, MNT_DETACH);
 	kill(server, SIGKILL);
@@ -330,7 +338,7 @@ int main(int argc, char **argv)
 {
 	if (argc != 4)
 		tap_bail("usage: files DEVICE SWAPFILE SLOWFILE");
-	tap_plan(23);
+	tap_plan(24);
 	test_swap(argv[1], argv[2]);
 	test_cache(argv[1]);
 	test_append();
