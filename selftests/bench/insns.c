@@ -13,7 +13,6 @@
  * KASLR) and is read when QEMU ends. What is in no kernel is "user".
  */
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,22 +22,9 @@
 #define BUCKETS		(1u << 18)
 #define KERNEL		(1ull << 63)
 
-/* Of the plugin API, version 4; Debian has no package with its header. */
-typedef uint64_t qemu_plugin_id_t;
-struct qemu_plugin_tb;
-struct qemu_plugin_info;
-int qemu_plugin_version = 4;
+#include "plugin.h"
 
-void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
-		void (*fn)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb));
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
-		void (*fn)(unsigned int cpu, void *data), int flags, void *data);
-void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id,
-		void (*fn)(qemu_plugin_id_t id, void *data), void *data);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
-int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_plugin_info *info,
-			int argc, char **argv);
+int qemu_plugin_version = 4;
 
 /* A run of instructions that is translated, and entered, as a whole. */
 struct block {

@@ -18,19 +18,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Of the plugin API, version 4; Debian has no package with its header. */
-typedef uint64_t qemu_plugin_id_t;
-struct qemu_plugin_tb;
-struct qemu_plugin_info;
-int qemu_plugin_version = 4;
+#include "plugin.h"
 
-void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
-		void (*fn)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb));
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
-		void (*fn)(unsigned int cpu, void *data), int flags, void *data);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_plugin_info *info,
-			int argc, char **argv);
+int qemu_plugin_version = 4;
 
 static volatile uint64_t *total;
 
