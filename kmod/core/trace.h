@@ -34,7 +34,7 @@ TRACE_EVENT(khx_queue_error,
 
 /*
  * An ioctl was refused. The queue is -1 where it names none, the check empty
- * where the errno has one cause only.
+ * where nobody has named one.
  */
 TRACE_EVENT(khx_ioctl_error,
 	TP_PROTO(const struct khx_device *dev, unsigned int cmd, int queue,
