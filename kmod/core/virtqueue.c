@@ -373,7 +373,7 @@ int khx_ring_log_used(struct khx_virtqueue *vq, u64 offset, u64 len)
 {
 	int ret;
 
-	if (likely(!vq->log_used))
+	if (likely(!vq->log_used) || !len)
 		return 0;
 	ret = khx_log_write(vq->log_base, vq->log_used_gpa + offset, len);
 	/* Also where no completion follows that would. */
