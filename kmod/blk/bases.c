@@ -4,9 +4,11 @@
  * ask: a page of memory that the owner shares with others, kept pinned, so that
  * it can be written when the owner's address space has gone.
  */
+#include <linux/backing-dev.h>
 #include <linux/highmem.h>
 #include <linux/lockdep.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/uaccess.h>
 
 #include "blk/blk.h"
@@ -18,6 +20,24 @@ void khx_blk_bases_drop(struct khx_blk *blk)
 	if (blk->bases_page)
 		unpin_user_pages_dirty_lock(&blk->bases_page, 1, true);
 	blk->bases_page = NULL;
+}
+
+/*
+ * A file system that tracks what is dirty does not expect it of a page that it was not
+ * told of, and one pinned for so long may be (before 6.5: since then, such a page
+ * cannot be pinned).
+ */
+static bool khx_blk_bases_may_dirty(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+	struct address_space *mapping;
+	bool ret;
+
+	folio_lock(folio);
+	mapping = folio_mapping(folio);
+	ret = !mapping || !mapping_can_writeback(mapping);
+	folio_unlock(folio);
+	return ret;
 }
 
 /**
@@ -46,6 +66,10 @@ long khx_blk_bases_set(struct khx_blk *blk, const u64 __user *argp)
 					  FOLL_WRITE | FOLL_LONGTERM, &page);
 		if (ret != 1)
 			return ret < 0 ? ret : -EFAULT;
+		if (!khx_blk_bases_may_dirty(page)) {
+			unpin_user_page(page);
+			return -EFAULT;
+		}
 	}
 	khx_blk_bases_drop(blk);
 	blk->bases_page = page;

@@ -4,6 +4,7 @@
  * however it has come to stop.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -198,6 +199,7 @@ static void test_errors(const char *path)
 {
 	uint8_t *page = mmap(NULL, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS,
 			     -1, 0);
+	int fd;
 
 	begin(path);
 	tap_is(ioctl(disk.fd, KHX_BLK_SET_BASES, 1) ? errno : 0, EFAULT,
@@ -207,6 +209,12 @@ static void test_errors(const char *path)
 	munmap(page, 4096);
 	tap_is(set_bases(page), EFAULT, "one that is not there");
 	tap_is(set_bases((void *)(1ull << 63)), EFAULT, "one of the kernel");
+	fd = open(path, O_RDWR);
+	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	tap_is(page == MAP_FAILED ? -1 : set_bases(page), EFAULT,
+	       "one that is written back to a disk");
+	munmap(page, 4096);
+	close(fd);
 	disk_halt(&disk);
 	tap_ok(bases[0] != NONE, "after those, the old one counts");
 	disk_close(&disk);
@@ -222,7 +230,7 @@ int main(int argc, char **argv)
 	if (bases == MAP_FAILED)
 		tap_bail("mmap");
 	bases += 4096 / 4 - 2 * KHX_BLK_QUEUES;
-	tap_plan(12);
+	tap_plan(13);
 	test_stop(argv[1]);
 	test_reset(argv[1]);
 	test_close(argv[1]);

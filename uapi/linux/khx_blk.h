@@ -72,9 +72,10 @@
  *	their size; 0: nowhere. Whenever a virtqueue stops, for whatever reason,
  *	also because its owner was killed, the base to go on from is left there
  *	before the device is released: put it where others can find it. The
- *	page is pinned until VHOST_RESET_OWNER or the last close.
+ *	page is pinned until another is named, VHOST_RESET_OWNER or the last close.
  *
- *	-EFAULT   not writable, or not memory that can be pinned for long
+ *	-EFAULT   not writable, or not memory that can be pinned for long: a file's
+ *	          that is written back to a disk, for instance
  *	-EINVAL   not aligned
  *	-ENOMEM
  *
