@@ -3,6 +3,7 @@
 #include <linux/dcache.h>
 #include <linux/jiffies.h>
 #include <linux/overflow.h>
+#include <linux/sched/signal.h>
 #include <linux/timekeeping.h>
 #include <net/genetlink.h>
 #include <linux/khx_merge.h>
@@ -105,7 +106,7 @@ static u64 khx_merge_promised(void)
 	do
 		skip = khx_merge_scan_visit_few(skip, khx_merge_add_size,
 						&promised);
-	while (skip);
+	while (skip && !fatal_signal_pending(current));
 	return promised;
 }
 

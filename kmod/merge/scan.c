@@ -214,13 +214,14 @@ bool khx_merge_scan_visit(bool (*fn)(struct khx_merge_file *, void *), void *arg
  * Anyone may ask for this: with the lock held he shall not be put to sleep, which his
  * cgroup can make last. So it is held for a few files, and to pass by those before.
  */
-#define KHX_MERGE_SCAN_FEW	64
+#define KHX_MERGE_SCAN_FEW	64UL
 
 unsigned long khx_merge_scan_visit_few(unsigned long skip,
 				       void (*fn)(struct khx_merge_file *, void *),
 				       void *arg)
 {
-	unsigned long end = skip + KHX_MERGE_SCAN_FEW, i = 0;
+	/* Passing by thousands for a few more each time would take for ever. */
+	unsigned long end = skip + max(KHX_MERGE_SCAN_FEW, skip / 4), i = 0;
 	struct khx_merge_file *file;
 	bool more = false;
 
