@@ -720,7 +720,7 @@ static void session_check_end(const struct session *s)
 	for (i = 0; i < s->disk->queues; i++)
 		running += s->queues[i].running;
 	if (running && setup_is_packed(&s->setup) && s->inflight.fd < 0)
-		log_error("the front end has gone without stopping its packed queues, and it knows no INFLIGHT_SHMFD: if its guest lives, that must be reset");
+		log_error("the front end has gone without stopping its packed queues, and has no in-flight area of ours: if its guest lives, that must be reset");
 }
 
 void session_run(struct disk *disk, int socket)
