@@ -54,6 +54,9 @@ check_any_kernel() {
 	said "sysrq triggered crash" "the panic is shown"
 	verdict 125 "a reset fails the run" "echo b > /proc/sysrq-trigger; exit 0"
 	verdict 124 "the time limit ends the run" "sleep 1000" --timeout 15
+	verdict 125 "a test host that does not come up fails the run" true --up 3 \
+		--qemu -S
+	tap_is "$(grep -c 'not come up in 3 s' <<< "$output")" 3 "it was booted thrice"
 }
 
 check_debug_kernel() {
@@ -71,7 +74,7 @@ check_debug_kernel() {
 if [ "$kernel" = debug ]; then
 	tap_plan 8
 else
-	tap_plan 10
+	tap_plan 12
 fi
 build_splat >&2 || tap_bail "the module with the bugs does not build"
 if [ "$kernel" = debug ]; then
