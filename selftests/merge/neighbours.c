@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "khxmem.h"
+#include "stopwatch.h"
 #include "tap.h"
 
 #define BLOCK		512UL		/* pages of 2 MiB */
@@ -52,16 +53,19 @@ struct neighbour {
 static long slowest_step(const struct neighbour *neighbour, double seconds,
 			 unsigned long *steps)
 {
-	double end = seconds_now() + seconds, start, slowest = 0;
+	double end = seconds_now() + seconds;
+	struct stopwatch watch;
+	long slowest = 0, ms;
 	unsigned long i;
 
-	for (i = 0; (start = seconds_now()) < end; i++) {
+	for (i = 0; seconds_now() < end; i++) {
+		stopwatch_start(&watch);
 		neighbour->step(neighbour, i);
-		start = seconds_now() - start;
-		slowest = start > slowest ? start : slowest;
+		ms = stopwatch_ms(&watch);
+		slowest = ms > slowest ? ms : slowest;
 	}
 	*steps = i;
-	return slowest * 1000;
+	return slowest;
 }
 
 static void neighbour_start(struct neighbour *neighbour, const char *options,

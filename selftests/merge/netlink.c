@@ -21,6 +21,7 @@
 
 #include "ctl.h"
 #include "khxmem.h"
+#include "stopwatch.h"
 #include "request.h"
 #include "tap.h"
 
@@ -326,15 +327,18 @@ static void ask_for_ever(void)
 /* The slowest of all files that come and go in some seconds, in ms. */
 static long slowest_file(double seconds)
 {
-	double end = seconds_now() + seconds, start, slowest = 0;
+	double end = seconds_now() + seconds;
+	struct stopwatch watch;
+	long slowest = 0, ms;
 
-	while ((start = seconds_now()) < end) {
+	while (seconds_now() < end) {
+		stopwatch_start(&watch);
 		close(khxmem_file(NULL, 1));
-		start = seconds_now() - start;
-		slowest = start > slowest ? start : slowest;
+		ms = stopwatch_ms(&watch);
+		slowest = ms > slowest ? ms : slowest;
 		usleep(1000);
 	}
-	return slowest * 1000;
+	return slowest;
 }
 
 /* Anyone may ask for the sums: nobody waits for him while he may not run. */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "khxmem.h"
+#include "stopwatch.h"
 #include "tap.h"
 
 #define BLOCK		512UL		/* pages of 2 MiB */
@@ -38,14 +39,17 @@ static long files_in(double seconds)
 /* The slowest of them, in ms. */
 static long slowest_file(double seconds)
 {
-	double end = seconds_now() + seconds, start, slowest = 0;
+	double end = seconds_now() + seconds;
+	struct stopwatch watch;
+	long slowest = 0, ms;
 
-	while ((start = seconds_now()) < end) {
+	while (seconds_now() < end) {
+		stopwatch_start(&watch);
 		close(khxmem_file("-other", 1));
-		start = seconds_now() - start;
-		slowest = start > slowest ? start : slowest;
+		ms = stopwatch_ms(&watch);
+		slowest = ms > slowest ? ms : slowest;
 	}
-	return slowest * 1000;
+	return slowest;
 }
 
 static uint64_t few_values(unsigned long i)

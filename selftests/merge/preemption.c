@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "khxmem.h"
+#include "stopwatch.h"
 #include "tap.h"
 
 #define DEBUGFS	"/sys/kernel/debug"
@@ -72,7 +73,8 @@ static void sleep_us(long us)
 static void *reader_thread(void *arg)
 {
 	const struct sched_param first = { .sched_priority = 1 };
-	double start, slowest = 0;
+	struct stopwatch watch;
+	long slowest = 0, ms;
 	unsigned int seed = 1;
 	unsigned long i;
 	char byte;
@@ -81,14 +83,14 @@ static void *reader_thread(void *arg)
 	if (!run_on(0, 0) || sched_setscheduler(0, SCHED_FIFO, &first))
 		tap_bail("no real-time priority: %s", strerror(errno));
 	while (!stop) {
-		start = seconds_now();
+		stopwatch_start(&watch);
 		for (i = 0; i < PAGES; i++)
 			pread(fd, &byte, 1, i * PAGE);
-		start = seconds_now() - start;
-		slowest = start > slowest ? start : slowest;
+		ms = stopwatch_ms(&watch);
+		slowest = ms > slowest ? ms : slowest;
 		sleep_us(300 + rand_r(&seed) % 500);
 	}
-	return (void *)(long)(slowest * 1000);
+	return (void *)slowest;
 }
 
 /* Each page is looked at twice, and then forgotten; returns how often all were. */
