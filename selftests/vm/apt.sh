@@ -7,6 +7,10 @@ KHX_DEBS=$KHX_CACHE/debs
 # A private apt state that knows bookworm-backports too, from the mirror that
 # the machine uses already.  Needs no root and leaves the machine's apt alone.
 apt_private_config() {
+	[ -s "$KHX_CACHE/apt/ready" ] || with_lock "$KHX_CACHE/apt.lock" apt_read_lists
+}
+
+apt_read_lists() {
 	local dir=$KHX_CACHE/apt uri keyring
 	[ -s "$dir/ready" ] && return
 	uri=$(apt-get indextargets --format '$(SITE)|$(RELEASE)|$(ORIGIN)' 2>/dev/null |
@@ -34,11 +38,21 @@ apt_private_config() {
 	Debug::NoLocking "1";
 	APT::Sandbox::User "root";
 	Acquire::Languages "none";
+	Acquire::Retries "5";
+	APT::Update::Error-Mode "any";
 	EOF
 	say "reading the package lists of $uri"
-	APT_CONFIG=$dir/apt.conf apt-get -qq update >&2 ||
-		die "apt-get update failed: no package lists"
+	apt_update "$dir/apt.conf" || die "apt-get update failed: no package lists"
 	echo ok > "$dir/ready"
+}
+
+# apt_update CONFIG: all lists, or it has failed.
+apt_update() {
+	for _ in 1 2 3; do
+		APT_CONFIG=$1 apt-get -qq update >&2 && return
+		sleep 20
+	done
+	return 1
 }
 
 # apt_private COMMAND [ARGUMENTS]: run it on the private state; KHX_APT_SUITE
@@ -54,13 +68,13 @@ apt_private() {
 # apt_version PACKAGE: the newest version the mirror has.
 apt_version() {
 	apt_private apt-cache show --no-all-versions "$1" 2>/dev/null |
-		awk '$1 == "Version:" { print $2; exit }'
+		awk '$1 == "Version:" && !n++ { print $2 }'
 }
 
 # apt_depends PACKAGE PATTERN: the dependency of PACKAGE that matches.
 apt_depends() {
 	apt_private apt-cache depends "$1" 2>/dev/null |
-		awk -v p="$2" '$1 == "Depends:" && $2 ~ p { print $2; exit }'
+		awk -v p="$2" '$1 == "Depends:" && $2 ~ p && !n++ { print $2 }'
 }
 
 # apt_fetch PACKAGE: download it unless it is in the cache; print the file.
