@@ -196,7 +196,7 @@ blk_goes_on() {
 	blk_in "$1" "$2" "
 		for n in /n /tmp/n; do
 			a=\$(cat \$n)
-			for i in \$(seq 100); do
+			for i in \$(seq 1000); do
 				b=\$(cat \$n)
 				[ \$b -le \$a ] || break
 				sleep 0.2
@@ -260,7 +260,7 @@ blk_fio_stop() {
 blk_hop() {
 	start_side "$2" -S -incoming "unix:$GUEST_DIR/socket" &&
 		guest_qmp "$1" migrate "{\"uri\": \"unix:$GUEST_DIR/socket\"}" > /dev/null &&
-		tap_wait 100 guest_is_migrated "$1" && tap_wait 20 guest_is_loaded "$2" &&
+		tap_wait 600 guest_is_migrated "$1" && tap_wait 120 guest_is_loaded "$2" &&
 		guest_same_memory "$1" "$2" || return
 	guest_kill "$1"
 	guest_qmp "$2" cont > /dev/null

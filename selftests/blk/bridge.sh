@@ -27,8 +27,8 @@ khx-vhost-user --socket "$blk_dir/sock2" --blk "$blk_path" 2> /dev/null &
 second=$!
 blk_later "kill $second"
 tap_wait 10 test -S "$blk_dir/sock2"
-tap_fails "a file that is in use is refused" \
-	timeout 5 khx-vhost-user --socket "$blk_dir/sock3" --blk "$blk_path"
+timeout 60 khx-vhost-user --socket "$blk_dir/sock3" --blk "$blk_path" 2> /dev/null
+tap_is $? 1 "a file that is in use is refused"
 khx-vhost-user --socket "$blk_dir/sock3" --blk "$blk_path" --force 2> /dev/null &
 blk_later "kill $!"
 tap_run "unless that is said to be all right" tap_wait 10 test -S "$blk_dir/sock3"
@@ -40,6 +40,6 @@ blk_later "kill $!"
 tap_run "of a mounted device it warns" \
 	tap_wait 10 grep -q "warning: .* is mounted" "$blk_dir/log4"
 kill $daemon $second
-tap_run "it ends" tap_wait 5 eval "! kill -0 $daemon"
+tap_run "it ends" tap_wait 60 eval "! kill -0 $daemon"
 sed 's/^/# log: /' "$blk_dir/log" | head -n 20
 tap_exit

@@ -12,7 +12,7 @@ blk_tap "block device, split" dirty-log /dev/nullb-khx
 blk_null_blk nullb-late irqmode=2 completion_nsec=2000000
 blk_tap "one that answers later, split" dirty-log /dev/nullb-late
 blk_tap "one that answers later, packed" dirty-log /dev/nullb-late packed
-blk_null_blk nullb-latest irqmode=2 completion_nsec=1000000000
+blk_null_blk nullb-latest irqmode=2 completion_nsec=3000000000
 blk_tap "memory that goes while it is read to, split" dirty-log /dev/nullb-latest late
 blk_tap "memory that goes while it is read to, packed" \
 	dirty-log /dev/nullb-latest packed late

@@ -41,7 +41,7 @@ blk_null_blk() {
 	done
 	echo 1 > "$dir/power" || return
 	blk_path=/dev/$name
-	tap_wait 5 test -b "$blk_path"
+	tap_wait 60 test -b "$blk_path"
 }
 
 # blk_dm NAME < TABLE: a device-mapper device, in $blk_path; with or without udev.
@@ -50,7 +50,7 @@ blk_dm() {
 	dmsetup --noudevsync create "$1" || return
 	blk_later "dmsetup --noudevsync remove $1"
 	blk_path=/dev/$(dmsetup info -c --noheadings -o blkdevname "$1")
-	tap_wait 5 test -b "$blk_path"
+	tap_wait 60 test -b "$blk_path"
 }
 
 # blk_mount FS MIB: a file system, on a file in memory; its root in $blk_path.

@@ -29,12 +29,16 @@ limited() {
 }
 
 # is_held NAME ARGUMENTS...: within a tenth. Eight seconds, as a busy machine may
-# stand still for half of one.
+# stand still for half of one; more makes it too slow, never too fast.
 is_held() {
-	local name=$1 rate
+	local name=$1 rate try
 	shift
-	rate=$(limited "$@")
-	tap_diag "$name: $rate KiB/s"
+	for try in 1 2 3; do
+		rate=$(limited "$@")
+		tap_diag "$name: $rate KiB/s"
+		[ "${rate:-0}" -gt 921 ] || continue
+		break
+	done
 	[ "${rate:-0}" -gt 921 ] && [ "$rate" -lt 1127 ]
 	tap_ok $? "$name: 1 MiB/s within 10 %"
 }

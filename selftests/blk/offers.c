@@ -32,7 +32,7 @@ int main(int argc, char **argv)
 		tap_bail("no front end");
 	front_kick(&front);
 	while (!front_reap(&front, &done, 1))
-		if (!front_wait(&front, 5000))
+		if (!front_wait(&front, 60000))
 			tap_bail("no answer");
 	printf("%u %u\n", front.config.wce, front_status(&front, 0));
 	front_close(&front);

@@ -14,8 +14,8 @@ dm() {
 blk_null_blk nullb-khx size=192 irqmode=2 completion_nsec=5000000 || tap_bail "no null_blk"
 sectors=$(blockdev --getsz "$blk_path")
 blk_dm khx-held <<< "0 $sectors linear $blk_path 0" &&
-	mkfs.ext4 -q -E nodiscard "$blk_path" && mkdir "$blk_dir/fs" &&
-	mount "$blk_path" "$blk_dir/fs" || tap_bail "no device mapper, or no ext4"
+	mkfs.ext4 -q -E nodiscard,lazy_itable_init=0,lazy_journal_init=0 "$blk_path" &&
+	mkdir "$blk_dir/fs" && mount -o noatime,commit=1000 "$blk_path" "$blk_dir/fs" || tap_bail "no device mapper, or no ext4"
 blk_later "umount $blk_dir/fs"
 blk_later "$(dm resume)"
 

@@ -38,7 +38,7 @@ static bool reap(struct front_request *reqs, unsigned int n)
 		if (reqs[i].done)
 			i++;
 		else if (!front_reap(&front, done, DEPTH) &&
-			 !front_wait(&front, 5000))
+			 !front_wait(&front, 60000))
 			return false;
 	}
 	for (i = 0; i < n; i++)

@@ -49,12 +49,15 @@ static unsigned int turn(bool more)
 	return flying;
 }
 
-static pid_t run(char **command)
+/* It begins when there is a byte in the pipe. */
+static pid_t run(char **command, int pipe)
 {
 	pid_t pid = fork();
+	char byte;
 
 	if (!pid) {
-		usleep(100000);
+		if (read(pipe, &byte, 1) != 1)
+			_exit(127);
 		execvp(command[0], command);
 		_exit(127);
 	}
@@ -65,8 +68,8 @@ int main(int argc, char **argv)
 {
 	struct disk_options options = {};
 	unsigned int i, before;
-	int status = 0;
-	bool more;
+	int status = 0, pipes[2];
+	bool more, told = false;
 	pid_t pid;
 
 	if (argc < 3)
@@ -76,8 +79,14 @@ int main(int argc, char **argv)
 	for (i = 0; i < DEPTH; i++)
 		submit(i);
 	disk_kick(&disk, 0);
-	pid = run(argv + 2);
+	if (pipe(pipes))
+		tap_bail("pipe");
+	pid = run(argv + 2, pipes[0]);
 	do {
+		if (good > DEPTH && !told) {
+			told = true;
+			write(pipes[1], "", 1);
+		}
 		if (!disk_reap(&disk, 0, 20000))
 			tap_bail("no answer");
 		more = waitpid(pid, &status, WNOHANG) != pid;

@@ -327,16 +327,25 @@ static bool wait_event(int fd)
 	return false;
 }
 
-static bool sends_frame(void)
+static bool offer_frame(void)
 {
 	struct vdev_queue *tx = &net.dev.queues[NET_TX];
 	struct vring_buf buf = { .addr = gpa(buffer), .len = 12 + FRAME_LEN };
 	struct vring_chain chain = { .bufs = &buf, .nr_out = 1 };
+
+	if (vring_add(&tx->ring, &chain, NULL))
+		return false;
+	vdev_publish(tx);
+	return true;
+}
+
+static bool sends_frame(void)
+{
 	void *cookie;
 	uint32_t len;
 
-	return !vring_add(&tx->ring, &chain, NULL) &&
-	       (vdev_publish(tx), vdev_get(tx, &cookie, &len, NET_TIMEOUT_MS));
+	return offer_frame() && vdev_get(&net.dev.queues[NET_TX], &cookie, &len,
+					 NET_TIMEOUT_MS);
 }
 
 /* What the owner of a rebooted guest does. */
@@ -525,7 +534,7 @@ static void test_repair(void)
 
 	rig_open(SPLIT);
 	ioctl(net.dev.fd, VHOST_SET_MEM_TABLE, &none);
-	sends_frame();
+	offer_frame();
 	told = wait_event(net.dev.queues[NET_TX].err);
 	tap_ok(told && errors() == 1, "no memory: the error is told");
 	tap_ok(!vdev_set_memory(&net.dev) &&

@@ -248,7 +248,7 @@ static void test_hole(const char *format, uint64_t features, const char *what,
 	set_addr(NET_RX, true);
 	net_host_send(&net, frame, sizeof(frame));
 	called = vdev_wait(rx, NET_TIMEOUT_MS);
-	while (n < 2 && vdev_get(rx, &cookie, &len, 1000))
+	while (n < 2 && vdev_get(rx, &cookie, &len, NET_TIMEOUT_MS))
 		n++;
 	tap_ok(called && n == 2, "%s: then both packets and a call", format);
 	if (!called || n != 2)

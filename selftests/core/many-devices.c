@@ -65,8 +65,16 @@ static void test_dump(struct ctl *ctl, uint8_t cmd, unsigned int wanted,
 		      const char *what)
 {
 	struct seen seen = { };
-	double seconds = dump(ctl, cmd, &seen);
+	double seconds = dump(ctl, cmd, &seen), again;
+	int i;
 
+	/* The shortest, as a machine may stand still. */
+	for (i = 0; i < 4; i++) {
+		struct seen same = { };
+
+		again = dump(ctl, cmd, &same);
+		seconds = again < seconds ? again : seconds;
+	}
 	tap_is(seen.n, wanted, "a dump has all %s", what);
 	tap_ok(seen.ascending, "%s come in order", what);
 	tap_ok(!ctl->interrupted, "%s: the dump is consistent", what);

@@ -265,7 +265,7 @@ static FILE *open_figures(struct guest *g, const char *file)
 
 	snprintf(path, sizeof(path), EXITS_DIR "/%s/vcpu%d/%s", g->dir, g->id,
 		 file);
-	for (int i = 0; i < 500 && !f; i++) {
+	for (int i = 0; i < 6000 && !f; i++) {
 		f = fopen(path, "re");
 		if (!f)
 			usleep(10000);

@@ -91,7 +91,8 @@ attached() {
 uncounted() {
 	local shown
 	forever &
-	sleep 1
+	# KVM's own count.
+	tap_wait 60 eval "cat /sys/kernel/debug/kvm/$!-*/exits | grep -qv '^0'"
 	shown=$(find $dir -mindepth 1 -type d)
 	kill -9 $! && wait $! 2> /dev/null
 	[ -z "$shown" ]

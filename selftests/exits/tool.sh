@@ -170,7 +170,7 @@ private() {
 monitored_end() {
 	khx -j exits monitor > "$work/events" &
 	local monitor=$! status=0
-	sleep 0.5
+	sleep 3
 	kill -9 $guest
 	tap_wait 10 event vm-del || status=$?
 	kill $monitor

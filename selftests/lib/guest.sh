@@ -96,7 +96,7 @@ guest_alive() {
 # guest_wait NAME [SECONDS]: until it has booted; once more, until it has
 # booted again.
 guest_wait() {
-	local end=$((SECONDS + ${2:-120} * guest_scale)) boots
+	local end=$((SECONDS + ${2:-600} * guest_scale)) boots
 	while true; do
 		boots=$(grep -c '^ready ' "$GUEST_DIR/$1/command.out")
 		if [ "$boots" -gt "${guest_boots[$1]}" ]; then

@@ -28,11 +28,16 @@ khx_module_load() {
 	insmod "$file" "$@"
 }
 
-# khx_module_unload NAME...: in this order; the first failure ends it.
+# khx_module_unload NAME...: in this order; the first failure ends it. Who was killed
+# may still be on his way out.
 khx_module_unload() {
-	local name
+	local name try
 	for name in "$@"; do
-		khx_module_loaded "$name" || continue
+		for try in $(seq 100); do
+			khx_module_loaded "$name" || continue 2
+			rmmod "$name" 2> /dev/null && continue 2
+			sleep 0.3
+		done
 		rmmod "$name" || return
 	done
 }

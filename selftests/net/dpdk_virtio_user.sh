@@ -27,6 +27,11 @@ tear_down() {
 	rm -rf "$work"
 }
 
+# wait_testpmd COMMAND...: until it succeeds, while testpmd lives.
+wait_testpmd() {
+	tap_wait 300 eval '"$@" || ! kill -0 "$testpmd"' && "$@" > /dev/null
+}
+
 # start_testpmd OPTIONS: it ends when fd 7 is closed.
 start_testpmd() {
 	local plugins=()
@@ -40,10 +45,10 @@ start_testpmd() {
 		< "$work/in.$1" > "$work/log" 2>&1 &
 	testpmd=$!
 	exec 7> "$work/in.$1"
-	tap_wait 30 ip link show khxt-dpdk || return
+	wait_testpmd ip link show khxt-dpdk || return
 	ip addr add 10.98.0.1/24 dev khxt-dpdk
 	ip link set khxt-dpdk up
-	tap_wait 30 grep -q "packet forwarding" "$work/log" &&
+	wait_testpmd grep -q "packet forwarding" "$work/log" &&
 		ip neigh replace 10.98.0.2 lladdr 52:54:00:99:00:64 dev khxt-dpdk
 }
 

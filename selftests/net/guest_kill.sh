@@ -127,8 +127,8 @@ second_owner() {
 		-netdev "tap,id=n,ifname=khxt-tap3,script=no,downscript=no,vhost=on,vhostfd=$fd" \
 		< /dev/null > "$GUEST_DIR/first.log" 2>&1 &
 	first=$!
-	tap_wait 10 grep -q khx-worker "/proc/$first/fdinfo/$fd"
-	output=$(timeout 10 qemu-system-x86_64 -M none -nodefaults -nographic -S \
+	tap_wait 60 grep -q khx-worker "/proc/$first/fdinfo/$fd"
+	output=$(timeout 60 qemu-system-x86_64 -M none -nodefaults -nographic -S \
 		-netdev "tap,id=n,ifname=khxt-tap4,script=no,downscript=no,vhost=on,vhostforce=on,vhostfd=$fd" \
 		< /dev/null 2>&1)
 	exec {fd}>&-

@@ -66,11 +66,11 @@ ring_is() {
 }
 
 firmware() {
-	tap_wait 60 ring_is split && net_feature boot 1 -event_idx
+	tap_wait 300 ring_is split && net_feature boot 1 -event_idx
 }
 
 linux() {
-	guest_wait boot 120 || return
+	guest_wait boot 900 || return
 	echo "loaded $(net_sum boot 1 0 bytes) bytes"
 	[ "$(net_sum boot 1 0 bytes)" -gt "$(stat -L -c %s "$KHX_GUEST/initramfs")" ] ||
 		return

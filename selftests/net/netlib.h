@@ -17,7 +17,7 @@
 #define NET_TX		1
 
 #define NET_FRAME_MAX	(64 << 10)
-#define NET_TIMEOUT_MS	5000
+#define NET_TIMEOUT_MS	60000
 
 /**
  * struct net - a device with both queues open on a tap

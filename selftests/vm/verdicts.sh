@@ -28,7 +28,7 @@ build_splat() {
 verdict() {
 	local wanted=$1 name=$2 text=$3 status=0
 	shift 3
-	output=$(./run --no-modules --kernel "$kernel" --timeout $limit "$@" \
+	output=$(./run --no-modules --kernel "$kernel" --timeout $limit --again 1 "$@" \
 		bash -c "$text" "first word" "second word" 2>&1) || status=$?
 	tap_is "$status" "$wanted" "$name" || tap_diag "$output"
 }
