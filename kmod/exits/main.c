@@ -3,7 +3,8 @@
  * DOC: Overview
  *
  * khx_exits counts why and for how long each vCPU of each KVM guest leaves the
- * guest, always, at a cost of about a hundred instructions an exit.
+ * guest, always, at a cost of some 170 to 270 instructions an exit (see
+ * benchmarks.rst).
  *
  * ===========  ============================================================
  * attach.c     probes come and go with KVM

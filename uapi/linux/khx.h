@@ -13,7 +13,8 @@
  * SET_BACKEND_FEATURES, SET_MEM_TABLE, SET_LOG_BASE, SET_LOG_FD, all of
  * VHOST_*_VRING_*, and NEW_WORKER, FREE_WORKER, ATTACH_VRING_WORKER,
  * GET_VRING_WORKER, also on kernels whose own vhost does not have them yet.
- * There are no backend features: IOTLB messages are not served.
+ * There are no backend features: IOTLB messages are not served. What there is
+ * not fails with -ENOTTY; whoever is killed meanwhile gets -EINTR.
  *
  * A packed ring (VIRTIO_F_RING_PACKED) has its base as vhost has it: the next
  * slot to be made available in bits 0 to 14, its wrap counter in bit 15, and
@@ -39,7 +40,9 @@
  *
  * Attributes that are unknown, of the wrong size, out of their range, or not
  * of the command they come with are refused; NLMSGERR_ATTR_OFFS points at the
- * attribute, NLMSGERR_ATTR_MSG says what is wrong.
+ * attribute, NLMSGERR_ATTR_MSG says what is wrong. -ERANGE: out of the range;
+ * -EINVAL: the rest, also what is missing; -ENODEV: no such device; -ENOENT: no
+ * such virtqueue or worker.
  *
  * KHX_CMD_DEV_GET
  * ---------------
@@ -130,7 +133,10 @@
  * for a moment, until they have done what they were told to. -ENOTCONN: the
  * device has no owner. What is refused changes nothing. -ETIMEDOUT: for five
  * seconds the owner has held up the device itself, a worker that is needed for
- * another mode, or one that was replaced before; nothing has changed.
+ * another mode, or one that was replaced before; nothing has changed. -EINVAL
+ * is also a list of CPUs that is none, or has none that is online. -EAGAIN:
+ * RLIMIT_NPROC of the owner's user; -ESRCH: the owner is dying; -EINTR: the
+ * caller is; -ENOMEM.
  *
  *    KHX_A_DEV_ID: u32
  *    KHX_A_MODE: u32, enum khx_mode, but not KHX_MODE_CUSTOM

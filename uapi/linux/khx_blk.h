@@ -4,8 +4,9 @@
  *
  * One open file is one disk with up to KHX_BLK_QUEUES virtqueues. The rings,
  * the guest's memory and the dirty log are set up with <linux/vhost.h>, as for
- * every khx device; this file says what a disk adds. The node is created with
- * mode 0600. All commands are for the owner only (-EPERM else); -EFAULT is an
+ * every khx device; this file says what a disk adds. The module creates the node
+ * with mode 0600; the udev rule that comes with the tools gives it to the group
+ * kvm, 0660. All commands are for the owner only (-EPERM else); -EFAULT is an
  * argument that is not readable or writable.
  *
  * The usual order: VHOST_SET_OWNER, KHX_BLK_SET_BACKEND, KHX_BLK_GET_CONFIG to

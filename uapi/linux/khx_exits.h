@@ -16,7 +16,8 @@
  *	Do. Anyone. Replies with
  *		ENABLED		u8	exits are being counted
  *		ATTACHED	u8	KVM is loaded and usable
- *		MISSED		u64	exits not counted for want of memory
+ *		MISSED		u64	exits not counted: no memory for the vCPU's
+ *					figures, or KVM's layout is unknown
  *		VCPU_BYTES	u32	memory a vCPU's figures take
  *		PIDS		nest	a PID (u32) for each process that the filter
  *					lets through; empty: there is no filter
@@ -87,7 +88,8 @@
  * KHX_EXITS_CMD_THRESHOLD_GET
  *	Dump. Anyone. NAME and RATE of each.
  *
- * Events, to the multicast group "events":
+ * Events, to the multicast group "events". Anyone may listen: they tell which VMs
+ * there are, and of reasons that an administrator watches when they are frequent.
  *
  * KHX_EXITS_CMD_VM_NEW, KHX_EXITS_CMD_VM_DEL
  *		VM PID			a VM made its first exit, or is gone

@@ -35,9 +35,10 @@
  *
  * KHX_MERGE_CMD_SET (do, CAP_SYS_ADMIN): any of KHX_MERGE_A_SET_*, in the order of
  *   their numbers; -ERANGE with the attribute and its range in the extended ack,
- *   -EBUSY for MERGE_ACROSS_NODES while anything is merged. Those before the
- *   refused one are in force. RUN=2 returns when all is unmerged, or -ENOMEM,
- *   or -EINTR when the caller is killed.
+ *   -EBUSY for MERGE_ACROSS_NODES while anything is merged or waits for an
+ *   equal. Those before the refused one are in force. RUN=2 returns when all is
+ *   unmerged, or -ENOMEM, or -EINTR when the caller is killed. Any of them is
+ *   -EINTR on a signal while somebody else's RUN=2 is at work.
  *
  * KHX_MERGE_CMD_FILE_GET (dump, CAP_SYS_ADMIN, as it names other users' files):
  *   one message a file:

@@ -7,8 +7,9 @@
  * where more than one way would do. Programs need nothing from here.
  *
  * One open file is one pair of virtqueues: 0 receives (host to guest), 1
- * transmits. A device with N pairs is N open files. The node is created with
- * mode 0600.
+ * transmits. A device with N pairs is N open files. The module creates the node
+ * with mode 0600; the udev rule that comes with the tools gives it to the group
+ * kvm, 0660.
  *
  * ioctls
  * ------
@@ -29,7 +30,8 @@
  *	-EPERM     the caller is not the owner, or there is none
  *	-ENOBUFS   @index is not 0 or 1
  *	-ENOTSOCK  @fd is not open, or not one of the above
- *	-EINVAL    @fd is attached to no network interface; ring size wrong
+ *	-EINVAL    @fd is attached to no network interface; ring size or base
+ *	           wrong
  *	-ENOMEM
  *
  *	After any error the virtqueue is served as before the call, unless its
