@@ -27,7 +27,7 @@ check: setup ## the tests, in test hosts, but for the longest (T="net core" for 
 check-slow: setup ## all tests, with every Linux guest and long form: hours
 	KHX_LONG=1 selftests/vm/check $(T)
 
-check-debug: setup ## those of the modules, on a kernel with KASAN, lockdep, kmemleak
+check-debug: setup ## most of the modules', on a kernel with KASAN, lockdep, kmemleak
 	selftests/vm/check --kernel debug $(T)
 
 bench: setup ## benchmarks beside their peers (B=net for one)
