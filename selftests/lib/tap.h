@@ -17,9 +17,10 @@
 #define KHX_TAP_H
 
 #include <stdbool.h>
-#include <stdnoreturn.h>
 
 #define TAP_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+/* That of stdnoreturn.h is unknown to who checks us without system headers. */
+#define TAP_NORETURN __attribute__((noreturn))
 
 /* Exit statuses of a test program, those of kselftest. */
 #define TAP_PASS 0
@@ -43,10 +44,10 @@ void tap_skip(const char *reason, const char *name, ...) TAP_PRINTF(2, 3);
 void tap_diag(const char *text, ...) TAP_PRINTF(1, 2);
 
 /* Nothing of this program can run here. */
-noreturn void tap_skip_all(const char *reason, ...) TAP_PRINTF(1, 2);
+TAP_NORETURN void tap_skip_all(const char *reason, ...) TAP_PRINTF(1, 2);
 
 /* The test cannot go on: that is a failure. */
-noreturn void tap_bail(const char *reason, ...) TAP_PRINTF(1, 2);
+TAP_NORETURN void tap_bail(const char *reason, ...) TAP_PRINTF(1, 2);
 
 /*
  * The kernel will print a line that matches @regex (extended, as in awk), and
