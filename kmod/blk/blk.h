@@ -42,7 +42,7 @@ struct khx_blk_stats {
 /*
  * struct khx_blk_queue - one virtqueue of a disk
  *
- * All but the last two groups is guarded by the virtqueue's mutex.
+ * All but the last two groups are guarded by the virtqueue's mutex.
  */
 struct khx_blk_queue {
 	struct khx_virtqueue vq;

@@ -116,10 +116,9 @@ static void __user *khx_blk_queue_translate(struct khx_blk_queue *queue,
 	const struct khx_memory_region *region;
 
 	region = khx_memory_find(queue->memory, gpa);
-	if (!region || len > region->size - (gpa - region->gpa))
+	if (!region || !khx_memory_region_holds(region, gpa, len))
 		return (void __user *)TASK_SIZE_MAX;
-	return (void __user *)(unsigned long)
-	       (region->uaddr + (gpa - region->gpa));
+	return khx_memory_region_hva(region, gpa);
 }
 
 static void khx_blk_queue_translate_request(struct khx_blk_queue *queue,

@@ -68,7 +68,7 @@ int __khx_chain_add(struct khx_virtqueue *vq, struct khx_chain *chain,
 		    u64 gpa, u32 len, bool write)
 {
 	const struct khx_memory_region *region;
-	u64 offset, size;
+	u64 size;
 	int ret;
 
 	ret = khx_chain_check(vq, chain, len, write);
@@ -82,11 +82,9 @@ int __khx_chain_add(struct khx_virtqueue *vq, struct khx_chain *chain,
 		if (ret)
 			break;
 
-		offset = gpa - region->gpa;
-		size = min_t(u64, len, region->size - offset);
+		size = min_t(u64, len, region->size - (gpa - region->gpa));
 		vq->scratch->iov[vq->nr_iov] = (struct iovec) {
-			.iov_base = (void __user *)(unsigned long)
-				    (region->uaddr + offset),
+			.iov_base = khx_memory_region_hva(region, gpa),
 			.iov_len = size,
 		};
 		vq->scratch->gpa[vq->nr_iov++] = gpa;
@@ -108,16 +106,14 @@ static int khx_guest_read(struct khx_virtqueue *vq, void *to, u64 gpa,
 			  u32 len)
 {
 	const struct khx_memory_region *region;
-	u64 offset, size;
+	u64 size;
 
 	for (; len; len -= size, gpa += size, to += size) {
 		region = khx_chain_region(vq, gpa);
 		if (!region)
 			return -EFAULT;
-		offset = gpa - region->gpa;
-		size = min_t(u64, len, region->size - offset);
-		if (copy_from_user(to, (void __user *)(unsigned long)
-				   (region->uaddr + offset), size))
+		size = min_t(u64, len, region->size - (gpa - region->gpa));
+		if (copy_from_user(to, khx_memory_region_hva(region, gpa), size))
 			return -EFAULT;
 	}
 	return 0;

@@ -13,7 +13,7 @@
  * clear it and copy the old page. Callers log once the data is in place.
  */
 #include <linux/minmax.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <linux/vhost_types.h>
 
@@ -32,11 +32,15 @@ static int khx_log_set_page(void __user *base, u64 page)
 	unsigned long byte = (unsigned long)base + page / 8;
 	u32 __user *word = (u32 __user *)(byte & ~3UL);
 	u32 bit = BIT((byte & 3) * 8 + page % 8);
-	int old;
+	int old, ret;
 
 	/* The log is little-endian by bytes on every host. */
 	bit = (__force u32)cpu_to_le32(bit);
-	return arch_futex_atomic_op_inuser(FUTEX_OP_OR, bit, &old, word);
+	/* Some architectures give up for a moment when others write the word, too. */
+	while ((ret = arch_futex_atomic_op_inuser(FUTEX_OP_OR, bit, &old, word)) ==
+	       -EAGAIN && !fatal_signal_pending(current))
+		cond_resched();
+	return ret ? -EFAULT : 0;
 }
 
 /**

@@ -60,4 +60,19 @@ static inline bool khx_memory_region_has(const struct khx_memory_region *region,
 	return gpa - region->gpa < region->size;
 }
 
+/* Is all of it in there? */
+static inline bool khx_memory_region_holds(const struct khx_memory_region *region,
+					   u64 gpa, u64 len)
+{
+	return khx_memory_region_has(region, gpa) &&
+	       len <= region->size - (gpa - region->gpa);
+}
+
+/* Where the owner has what is in there. */
+static inline void __user *khx_memory_region_hva(const struct khx_memory_region *region,
+						 u64 gpa)
+{
+	return (void __user *)(unsigned long)(region->uaddr + (gpa - region->gpa));
+}
+
 #endif /* KHX_CORE_MEMORY_H */

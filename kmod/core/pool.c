@@ -2,11 +2,11 @@
 /*
  * The workers of a device, and which of them serves which virtqueue.
  *
- * Every function is called under the device's mutex. A virtqueue may change
- * its worker while it runs: kicks find the new one under RCU, and work that
- * the old one still has is kept apart by the virtqueue's mutex. As a work is
- * queued at most once and each round serves whatever the ring has, nothing is
- * lost, and nothing overtakes.
+ * Every function is called under the device's mutex, but for khx_pool_retire_work(),
+ * which ends former workers in the background. A virtqueue may change its worker
+ * while it runs: kicks find the new one under RCU, and work that the old one still
+ * has is kept apart by the virtqueue's mutex. As a work is queued at most once and
+ * each round serves whatever the ring has, nothing is lost, and nothing overtakes.
  */
 #include <linux/completion.h>
 #include <linux/cpumask.h>

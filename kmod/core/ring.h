@@ -48,14 +48,6 @@ static inline void khx_chain_init(struct khx_virtqueue *vq,
 	};
 }
 
-static inline bool khx_region_has(const struct khx_memory_region *region,
-				  u64 gpa, u32 len)
-{
-	u64 offset = gpa - region->gpa;
-
-	return offset < region->size && len <= region->size - offset;
-}
-
 /*
  * Append guest memory to a chain. Nearly every segment is the only one of its
  * chain, not empty, and in the region of the last one: that case is here, all
@@ -70,12 +62,11 @@ static inline int khx_chain_add(struct khx_virtqueue *vq,
 
 	if (unlikely(!region || !len || chain->nr_out + chain->nr_in ||
 		     vq->nr_iov == KHX_IOV_MAX ||
-		     !khx_region_has(region, gpa, len)))
+		     !khx_memory_region_holds(region, gpa, len)))
 		return __khx_chain_add(vq, chain, gpa, len, write);
 
 	iov = &vq->scratch->iov[vq->nr_iov];
-	iov->iov_base = (void __user *)(unsigned long)
-			(region->uaddr + (gpa - region->gpa));
+	iov->iov_base = khx_memory_region_hva(region, gpa);
 	iov->iov_len = len;
 	vq->scratch->gpa[vq->nr_iov++] = gpa;
 	if (write) {

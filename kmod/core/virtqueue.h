@@ -232,18 +232,20 @@ struct khx_virtqueue {
 	bool log_used;
 	bool is_le;
 	bool legacy_le;
-	u32 busyloop_us;
-	u32 poll_us;
-	u32 weight;
 	struct eventfd_ctx *call;
 	struct eventfd_ctx *error;
 	struct eventfd_ctx *log_event;
 	struct file *kick;
 	struct khx_poll kick_poll;
 
+	/* Wishes, written under the device's mutex, and read at any time. */
+	u32 busyloop_us;
+	u32 weight;
+
 	/* Guarded by @mutex. */
 	void *backend;
 	const char *fault;
+	u32 poll_us;
 
 	/* The ring format's own state, guarded by @mutex. */
 	u16 next_avail;

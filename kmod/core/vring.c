@@ -191,7 +191,7 @@ static long khx_vring_get_endian(struct khx_virtqueue *vq,
 static long khx_vring_set_busyloop(struct khx_virtqueue *vq,
 				   union khx_vring_arg *arg)
 {
-	vq->busyloop_us = arg->state.num;
+	WRITE_ONCE(vq->busyloop_us, arg->state.num);
 	return 0;
 }
 
@@ -202,11 +202,26 @@ static long khx_vring_get_busyloop(struct khx_virtqueue *vq,
 	return 0;
 }
 
+/* Which worker serves it is the device's affair, not the virtqueue's. */
+static long khx_vring_attach_worker(struct khx_virtqueue *vq,
+				    union khx_vring_arg *arg)
+{
+	return khx_pool_attach(vq->dev, vq, arg->worker.worker_id);
+}
+
+static long khx_vring_get_worker(struct khx_virtqueue *vq,
+				 union khx_vring_arg *arg)
+{
+	arg->worker.worker_id = khx_pool_attached(vq->dev, vq);
+	return 0;
+}
+
 /**
  * struct khx_vring_cmd - how a command is done
  * @cmd: number; its size says how much of the argument is read
  * @fn: does it, under the virtqueue's mutex
  * @reply: does the argument go back to user space?
+ * @unlocked: under the device's mutex only
  *
  * The direction in @cmd does not tell: vhost has a getter that is _IOW.
  */
@@ -214,20 +229,23 @@ struct khx_vring_cmd {
 	unsigned int cmd;
 	long (*fn)(struct khx_virtqueue *vq, union khx_vring_arg *arg);
 	bool reply;
+	bool unlocked;
 };
 
 static const struct khx_vring_cmd khx_vring_cmds[] = {
 	{ VHOST_SET_VRING_NUM, khx_vring_set_num },
 	{ VHOST_SET_VRING_ADDR, khx_vring_set_addr },
 	{ VHOST_SET_VRING_BASE, khx_vring_set_base },
-	{ VHOST_GET_VRING_BASE, khx_vring_get_base, true },
+	{ VHOST_GET_VRING_BASE, khx_vring_get_base, .reply = true },
 	{ VHOST_SET_VRING_KICK, khx_vring_set_kick },
 	{ VHOST_SET_VRING_CALL, khx_vring_set_call },
 	{ VHOST_SET_VRING_ERR, khx_vring_set_err },
 	{ VHOST_SET_VRING_ENDIAN, khx_vring_set_endian },
-	{ VHOST_GET_VRING_ENDIAN, khx_vring_get_endian, true },
+	{ VHOST_GET_VRING_ENDIAN, khx_vring_get_endian, .reply = true },
 	{ VHOST_SET_VRING_BUSYLOOP_TIMEOUT, khx_vring_set_busyloop },
-	{ VHOST_GET_VRING_BUSYLOOP_TIMEOUT, khx_vring_get_busyloop, true },
+	{ VHOST_GET_VRING_BUSYLOOP_TIMEOUT, khx_vring_get_busyloop, .reply = true },
+	{ VHOST_ATTACH_VRING_WORKER, khx_vring_attach_worker, .unlocked = true },
+	{ VHOST_GET_VRING_WORKER, khx_vring_get_worker, .reply = true, .unlocked = true },
 };
 
 static const struct khx_vring_cmd *khx_vring_find(unsigned int cmd)
@@ -238,17 +256,6 @@ static const struct khx_vring_cmd *khx_vring_find(unsigned int cmd)
 		if (khx_vring_cmds[i].cmd == cmd)
 			return &khx_vring_cmds[i];
 	return NULL;
-}
-
-/* Which worker serves it is the device's affair, not the virtqueue's. */
-static long khx_vring_worker(struct khx_device *dev, unsigned int cmd,
-			     struct khx_virtqueue *vq,
-			     union khx_vring_arg *arg)
-{
-	if (cmd == VHOST_ATTACH_VRING_WORKER)
-		return khx_pool_attach(dev, vq, arg->worker.worker_id);
-	arg->worker.worker_id = khx_pool_attached(dev, vq);
-	return 0;
 }
 
 /**
@@ -265,14 +272,12 @@ long khx_vring_ioctl(struct khx_device *dev, unsigned int cmd,
 		     void __user *argp)
 {
 	const struct khx_vring_cmd *found = khx_vring_find(cmd);
-	bool reply = cmd == VHOST_GET_VRING_WORKER || (found && found->reply);
 	struct khx_virtqueue *vq;
 	union khx_vring_arg arg;
 	long ret;
 
 	lockdep_assert_held(&dev->mutex);
-	if (!found && cmd != VHOST_ATTACH_VRING_WORKER &&
-	    cmd != VHOST_GET_VRING_WORKER)
+	if (!found)
 		return -ENOIOCTLCMD;
 	if (copy_from_user(&arg, argp, _IOC_SIZE(cmd)))
 		return -EFAULT;
@@ -281,17 +286,14 @@ long khx_vring_ioctl(struct khx_device *dev, unsigned int cmd,
 		return -ENOBUFS;
 	vq = dev->vqs[array_index_nospec(arg.index, dev->nvqs)];
 
-	if (found) {
-		/* Its worker may wait for the owner's memory. */
-		if (mutex_lock_killable(&vq->mutex))
-			return -EINTR;
-		ret = found->fn(vq, &arg);
+	/* Its worker may wait for the owner's memory. */
+	if (!found->unlocked && mutex_lock_killable(&vq->mutex))
+		return -EINTR;
+	ret = found->fn(vq, &arg);
+	if (!found->unlocked)
 		mutex_unlock(&vq->mutex);
-	} else {
-		ret = khx_vring_worker(dev, cmd, vq, &arg);
-	}
 
-	if (!ret && reply && copy_to_user(argp, &arg, _IOC_SIZE(cmd)))
+	if (!ret && found->reply && copy_to_user(argp, &arg, _IOC_SIZE(cmd)))
 		ret = -EFAULT;
 	return ret;
 }

@@ -291,7 +291,7 @@ static bool khx_net_rx_fill(struct khx_net_queue *rx)
 {
 	struct khx_net_backend *be = rx->vq.backend;
 
-	if (unlikely(rx->vq.busyloop_us) && khx_net_busypoll_rx(rx))
+	if (unlikely(READ_ONCE(rx->vq.busyloop_us)) && khx_net_busypoll_rx(rx))
 		return true;
 	return be->ops->fill(be, true);
 }

@@ -61,7 +61,7 @@ static bool khx_net_tx_batch(struct khx_net_queue *tx, unsigned int n,
 /* Nothing to do: return true when there is after all. */
 static bool khx_net_tx_idle(struct khx_net_queue *tx)
 {
-	if (unlikely(tx->vq.busyloop_us) && khx_net_busypoll_tx(tx))
+	if (unlikely(READ_ONCE(tx->vq.busyloop_us)) && khx_net_busypoll_tx(tx))
 		return true;
 	if (likely(!khx_virtqueue_enable_notify(&tx->vq)))
 		return false;

@@ -219,6 +219,7 @@ static inline void mutex_unlock(struct mutex *mutex)
 } while (0)
 
 #define cond_resched()			do { } while (0)
+#define fatal_signal_pending(task)	false
 #define rcu_read_lock()			do { } while (0)
 #define rcu_read_unlock()		do { } while (0)
 #define rcu_dereference(p)		(p)
