@@ -170,7 +170,9 @@ static bool khx_merge_control_batch(unsigned int *left,
 	struct khx_merge_rules rules;
 	bool running;
 
-	mutex_lock(&khx_merge_control_lock);
+	/* Nothing signals us. Who unmerges all may have it for minutes: that is no hang. */
+	if (mutex_lock_interruptible(&khx_merge_control_lock))
+		return false;
 	running = khx_merge_control_is_running();
 	if (running) {
 		khx_merge_control_rules(&rules);

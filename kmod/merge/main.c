@@ -13,6 +13,7 @@
  *   alloc, contents, zero, pool, stable, candidate, hint, domain
  *   sysfs, netlink   interfaces
  */
+#include <linux/build_bug.h>
 #include <linux/init.h>
 #include <linux/module.h>
 
@@ -25,6 +26,9 @@
 #include "super.h"
 #include "sysfs.h"
 #include "zero.h"
+
+/* Sums of 64 bits are kept in folio->private. */
+static_assert(sizeof(void *) == sizeof(u64));
 
 static int __init khx_merge_init(void)
 {

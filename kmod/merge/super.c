@@ -235,6 +235,8 @@ static int khx_merge_super_fill(struct super_block *sb, struct fs_context *fc)
 	super->opt = *opt;
 	opt->name = NULL;	/* moved */
 	ratelimit_state_init(&super->full_events, HZ, 1);
+	/* What is left out is no line of the kernel log either. */
+	ratelimit_set_flags(&super->full_events, RATELIMIT_MSG_ON_RELEASE);
 	khx_merge_block_init(super);
 	sb->s_fs_info = super;
 	super->domain = khx_merge_domain_get(super->opt.name);
