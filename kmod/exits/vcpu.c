@@ -178,12 +178,17 @@ static struct khx_exits_vcpu *khx_exits_vcpu_create(struct kvm_vcpu *vcpu,
 /* Steps 1 and 2 of the end of a record. */
 static void khx_exits_vcpu_retire(struct khx_exits_vcpu *rec)
 {
+	struct khx_exits_vcpu **last;
 	int cpu;
 
 	lockdep_assert_held(&khx_exits_vcpu_lock);
 	hash_del_rcu(&rec->by_vcpu);
-	for_each_possible_cpu(cpu)
-		cmpxchg(per_cpu_ptr(&khx_exits_vcpu_last, cpu), rec, NULL);
+	/* Only its own thread puts it there. Others' lines are theirs: look first. */
+	for_each_possible_cpu(cpu) {
+		last = per_cpu_ptr(&khx_exits_vcpu_last, cpu);
+		if (READ_ONCE(*last) == rec)
+			cmpxchg(last, rec, NULL);
+	}
 	if (rec->state == KHX_EXITS_VCPU_NEW)
 		list_del(&rec->node);
 	rec->state = KHX_EXITS_VCPU_DEAD;
