@@ -24,6 +24,11 @@
 #error "khx does not support Linux 6.4 to 6.9: use 6.1 to 6.3, 6.10 or newer"
 #endif
 
+/* What is known of newer ones are differences that are not in here. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
+#error "khx does not support Linux 6.13 and newer yet"
+#endif
+
 #include "eventfd.h"
 #include "genetlink.h"
 #include "trace.h"
