@@ -15,7 +15,7 @@
 #include "nl.h"
 #include "out.h"
 
-/* A dump that is disturbed each time is shown as it is, with a warning. */
+/* A dump that is disturbed each time is an error. */
 #define NL_DUMP_TRIES	10
 
 /* Room for a dump's messages: the kernel fills at most 32 KiB at once. */
