@@ -140,9 +140,15 @@ merging() {
 full() {
 	head -c 128K /dev/zero > "$dir-small/full" 2> /dev/null
 	tap_run "a full mount is an event" tap_wait 60 event merge-limit
+	for _ in $(seq 30); do
+		head -c 128K /dev/zero > "$dir-small/full" 2> /dev/null
+		sleep 0.1
+	done
+	tap_is "$(dmesg | grep -c 'khx_merge.*suppressed')" 0 \
+		"one that stays full is no line of the kernel log"
 }
 
-tap_plan $((12 + 7 + 9 + 1))
+tap_plan $((12 + 7 + 9 + 2))
 khx -j monitor > "$work/events" &
 sleep 0.5
 figures
