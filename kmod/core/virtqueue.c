@@ -338,14 +338,16 @@ static int khx_virtqueue_log_chain(struct khx_virtqueue *vq,
 				   const struct khx_chain *chain)
 {
 	unsigned int i = chain->nr_out, end = i + chain->nr_in;
+	u64 gpa, last = khx_memory_end(vq->memory);
 	size_t len = chain->written, size;
 	int ret = 0;
 
 	for (; i < end && len && !ret; i++, len -= size) {
 		size = min(len, chain->iov[i].iov_len);
-		if (chain->gpa[i] + size - 1 > khx_memory_end(vq->memory))
-			continue;
-		ret = khx_log_write(vq->log_base, chain->gpa[i], size);
+		gpa = chain->gpa[i];
+		if (gpa <= last)
+			ret = khx_log_write(vq->log_base, gpa,
+					    min_t(u64, size - 1, last - gpa) + 1);
 	}
 	return ret;
 }
