@@ -48,10 +48,20 @@ static inline void khx_chain_init(struct khx_virtqueue *vq,
 	};
 }
 
+/* Can a segment follow those that a chain has? An empty chain takes any. */
+static inline bool khx_chain_takes(const struct khx_chain *chain, u32 len,
+				   bool write)
+{
+	u32 total = write ? chain->len_in : chain->len_out;
+
+	return chain->nr_out + chain->nr_in < UIO_MAXIOV &&
+	       (write || !chain->nr_in) && total + len > total;
+}
+
 /*
- * Append guest memory to a chain. Nearly every segment is the only one of its
- * chain, not empty, and in the region of the last one: that case is here, all
- * others in __khx_chain_add().
+ * Append guest memory to a chain. Nearly every segment is in the region of the
+ * last one and breaks no rule: that case is here, all others in
+ * __khx_chain_add().
  */
 static inline int khx_chain_add(struct khx_virtqueue *vq,
 				struct khx_chain *chain, u64 gpa, u32 len,
@@ -60,7 +70,7 @@ static inline int khx_chain_add(struct khx_virtqueue *vq,
 	const struct khx_memory_region *region = vq->region;
 	struct iovec *iov;
 
-	if (unlikely(!region || !len || chain->nr_out + chain->nr_in ||
+	if (unlikely(!region || !khx_chain_takes(chain, len, write) ||
 		     vq->nr_iov == KHX_IOV_MAX ||
 		     !khx_memory_region_holds(region, gpa, len)))
 		return __khx_chain_add(vq, chain, gpa, len, write);
@@ -70,11 +80,11 @@ static inline int khx_chain_add(struct khx_virtqueue *vq,
 	iov->iov_len = len;
 	vq->scratch->gpa[vq->nr_iov++] = gpa;
 	if (write) {
-		chain->nr_in = 1;
-		chain->len_in = len;
+		chain->nr_in++;
+		chain->len_in += len;
 	} else {
-		chain->nr_out = 1;
-		chain->len_out = len;
+		chain->nr_out++;
+		chain->len_out += len;
 	}
 	return 0;
 }

@@ -104,6 +104,15 @@ static int khx_split_start(struct khx_virtqueue *vq)
 	return 0;
 }
 
+/* Inside a block of user access. */
+#define khx_split_get_desc(desc, from, err)				\
+	do {								\
+		unsafe_get_user((desc)->addr, &(from)->addr, err);	\
+		unsafe_get_user((desc)->len, &(from)->len, err);	\
+		unsafe_get_user((desc)->flags, &(from)->flags, err);	\
+		unsafe_get_user((desc)->next, &(from)->next, err);	\
+	} while (0)
+
 /*
  * Read the heads of up to @max new chains and their first descriptors.
  * Return how many, or a negative errno after khx_virtqueue_fail().
@@ -143,10 +152,7 @@ static int khx_split_read(struct khx_virtqueue *vq, unsigned int max)
 	for (i = 0; i < n; i++, desc++) {
 		/* Judged when its turn comes: see khx_split_chain(). */
 		head = __virtio16_to_cpu(le, heads[i]) & mask;
-		unsafe_get_user(desc->addr, &table[head].addr, err_fault);
-		unsafe_get_user(desc->len, &table[head].len, err_fault);
-		unsafe_get_user(desc->flags, &table[head].flags, err_fault);
-		unsafe_get_user(desc->next, &table[head].next, err_fault);
+		khx_split_get_desc(desc, &table[head], err_fault);
 	}
 	user_access_end();
 	return n;
@@ -199,15 +205,23 @@ static int khx_split_indirect(struct khx_virtqueue *vq,
 
 static int khx_split_next(struct khx_virtqueue *vq, struct vring_desc *desc)
 {
-	const struct vring_desc __user *table = vq->desc;
+	const struct vring_desc __user *table = vq->desc, *from;
 	u16 next = khx16_to_cpu(vq, desc->next);
 
 	if (next >= vq->num)
 		return khx_virtqueue_fail(vq, -EINVAL,
 					  "next descriptor outside ring");
-	if (copy_from_user(desc, &table[next], sizeof(*desc)))
-		return khx_virtqueue_fail(vq, -EFAULT, "ring not readable");
+	from = &table[next];
+	if (!user_access_begin(from, sizeof(*from)))
+		goto err_range;
+	khx_split_get_desc(desc, from, err_fault);
+	user_access_end();
 	return 0;
+
+err_fault:
+	user_access_end();
+err_range:
+	return khx_virtqueue_fail(vq, -EFAULT, "ring not readable");
 }
 
 /* @desc is the descriptor at @head, and scratch. */
