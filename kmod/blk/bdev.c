@@ -53,9 +53,13 @@ static blk_opf_t khx_blk_bdev_opf(const struct khx_blk_request *req)
 static void khx_blk_bdev_submit_bio(struct khx_blk_request *req)
 {
 	struct block_device *bdev = khx_blk_bdev_of(req->queue->blk->backend);
+	blk_opf_t opf = khx_blk_bdev_opf(req);
 	struct bio *bio = &req->bio;
 
-	bio_init(bio, bdev, req->bvecs, req->nr_bvecs, khx_blk_bdev_opf(req));
+	/* Alone, it has nothing to be merged with. */
+	if (req->queue->in_flight == 1 && !current->plug)
+		opf |= REQ_NOMERGE;
+	bio_init(bio, bdev, req->bvecs, req->nr_bvecs, opf);
 	if (req->op != KHX_BLK_FLUSH) {
 		/* The table is complete: no bio_add_page() for each page. */
 		bio->bi_vcnt = req->nr_bvecs;
