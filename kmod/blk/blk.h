@@ -20,6 +20,7 @@ struct khx_blk_pool;
 struct khx_memory;
 struct page;
 struct seq_file;
+struct task_struct;
 
 /* What the configuration space says; together they bound one request. */
 #define KHX_BLK_SEG_MAX		126
@@ -64,9 +65,12 @@ struct khx_blk_queue {
 
 	struct khx_blk_stats stats;
 
+	/* Completed by the worker itself, while it is @polling. */
+	struct llist_head done_here;
+
 	/* Shared with the backend's completions. */
 	struct llist_head done ____cacheline_aligned_in_smp;
-	bool polling;			/* the worker will look by itself */
+	struct task_struct *polling;	/* the worker, if it looks by itself */
 	struct khx_work done_work;
 	struct work_struct orphan_work;	/* in its place if there is no worker */
 

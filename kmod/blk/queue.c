@@ -9,7 +9,10 @@
  * the worker. Everything else about a completion is done by the worker, who
  * may sleep and sees the owner's memory: it lets go of the pages, writes the
  * status and publishes all that is done with one signal. While the worker
- * submits, it is not queued at all but looks by itself (@polling).
+ * submits, it is not queued at all but looks by itself (@polling). What is
+ * complete before submitting returns, from a page cache or a fast device, it
+ * has completed itself, under the mutex: that goes to a list of its own
+ * (@done_here), which takes no atomics.
  *
  * Who holds what: a request in flight has a copy of its chain and pins on the
  * pages of its window, nothing else. The backend, and with it the file, stays
@@ -41,6 +44,7 @@
 #include <linux/blkdev.h>
 #include <linux/kthread.h>
 #include <linux/lockdep.h>
+#include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -180,27 +184,42 @@ void khx_blk_queue_orphan(struct khx_blk_queue *queue,
 	khx_blk_queue_punt(queue);
 }
 
+static bool khx_blk_queue_has_done(const struct khx_blk_queue *queue)
+{
+	return !llist_empty(&queue->done_here) || !llist_empty(&queue->done);
+}
+
+/* Go on with a list of requests, the last one first in it. */
+static void khx_blk_queue_step(struct llist_node *list)
+{
+	struct khx_blk_request *req, *next;
+
+	if (list && list->next)
+		list = llist_reverse_order(list);
+	llist_for_each_entry_safe(req, next, list, done)
+		khx_blk_request_step(req);
+}
+
 /* Go on with all that the backend has completed. */
 static void khx_blk_queue_reap(struct khx_blk_queue *queue)
 {
-	struct khx_blk_request *req, *next;
-	struct llist_node *list;
+	struct llist_node *here, *list = NULL;
 
 	lockdep_assert_held(&queue->vq.mutex);
+	if (!khx_blk_queue_has_done(queue))
+		return;
 	if (unlikely(khx_blk_queue_is_killed())) {
-		if (!llist_empty(&queue->done))
-			khx_blk_queue_punt(queue);
+		khx_blk_queue_punt(queue);
 		return;
 	}
-	list = llist_del_all(&queue->done);
-	if (!list)
-		return;
 
 	khx_blk_queue_sync_memory(queue);
 	queue->now_ns = ktime_get_ns();
-	list = llist_reverse_order(list);
-	llist_for_each_entry_safe(req, next, list, done)
-		khx_blk_request_step(req);
+	here = __llist_del_all(&queue->done_here);
+	if (!llist_empty(&queue->done))
+		list = llist_del_all(&queue->done);
+	khx_blk_queue_step(here);
+	khx_blk_queue_step(list);
 	khx_blk_queue_flush(queue);
 
 	if (unlikely(queue->blocked)) {
@@ -232,7 +251,7 @@ static void khx_blk_queue_orphan_work(struct work_struct *work)
 	struct mm_struct *mm;
 
 	mutex_lock(&queue->vq.mutex);
-	if (!llist_empty(&queue->done)) {
+	if (khx_blk_queue_has_done(queue)) {
 		mm = queue->vq.dev->mm;
 		kthread_use_mm(mm);
 		old = khx_blk_backend_charge(queue->blk->backend);
@@ -255,6 +274,11 @@ void khx_blk_request_done(struct khx_blk_request *req, int error)
 	struct khx_blk_queue *queue = req->queue;
 
 	req->error = error;
+	/* The worker, who has the mutex, from within submitting. */
+	if (READ_ONCE(queue->polling) == current && in_task()) {
+		__llist_add(&req->done, &queue->done_here);
+		return;
+	}
 	/* From here on others may finish it, and wait only for this section. */
 	rcu_read_lock();
 	/* A full barrier: see the end of khx_blk_queue_handle(). */
@@ -352,9 +376,9 @@ void khx_blk_queue_handle(struct khx_virtqueue *vq)
 	/* Killed: pinning would fail, which is not for the driver to know. */
 	if (fatal_signal_pending(current))
 		return;
-	WRITE_ONCE(queue->polling, true);
+	WRITE_ONCE(queue->polling, current);
 	khx_blk_queue_poll(queue);
-	WRITE_ONCE(queue->polling, false);
+	WRITE_ONCE(queue->polling, NULL);
 	/* Who still saw us polling has added before: see the list after it. */
 	smp_mb();
 	khx_blk_queue_reap(queue);
@@ -463,6 +487,7 @@ void khx_blk_queue_stop(struct khx_blk_queue *queue)
 void khx_blk_queue_init(struct khx_blk_queue *queue, struct khx_blk *blk)
 {
 	queue->blk = blk;
+	init_llist_head(&queue->done_here);
 	init_llist_head(&queue->done);
 	khx_work_init(&queue->done_work, khx_blk_queue_done_work);
 	INIT_WORK(&queue->orphan_work, khx_blk_queue_orphan_work);

@@ -52,7 +52,7 @@ struct khx_blk_large {
  * window, nothing of the request changes but what is the backend's.
  */
 struct khx_blk_request {
-	struct llist_node done;		/* in the queue's list of that name */
+	struct llist_node done;		/* in a list of the queue */
 	struct khx_blk_request *next;	/* in the pool while free */
 	struct khx_blk_queue *queue;
 
