@@ -61,21 +61,27 @@ static int khx_blk_request_write_status(const struct khx_blk_request *req,
 				last->iov_len - 1);
 }
 
-/* The end of a request. */
-static void khx_blk_request_finish(struct khx_blk_request *req, int error)
+/*
+ * The end of a request. Returns 0, or -EINTR when we are being killed and could not
+ * say so to the driver: nothing has happened then.
+ */
+static int khx_blk_request_finish(struct khx_blk_request *req, int error)
 {
 	struct khx_blk_queue *queue = req->queue;
 	struct khx_chain *chain = &req->chain;
 
-	khx_blk_request_account(req, error);
-	if (khx_blk_request_write_status(req, khx_blk_status(error))) {
+	if (unlikely(khx_blk_request_write_status(req, khx_blk_status(error)))) {
+		if (khx_blk_queue_is_killed())
+			return -EINTR;
 		khx_virtqueue_fail(&queue->vq, -EFAULT, "status not writable");
 	} else {
 		/* All before the status counts as written, too. */
 		chain->written = chain->len_in;
 		khx_blk_queue_finish(queue, chain);
 	}
+	khx_blk_request_account(req, error);
 	khx_blk_queue_retire(queue, req);
+	return 0;
 }
 
 static bool khx_blk_request_in_range(const struct khx_blk_request *req,
@@ -356,16 +362,16 @@ int khx_blk_request_start(struct khx_blk_queue *queue,
 
 	queue->in_flight++;
 	ret = khx_blk_request_begin(req);
-	if (ret == -EAGAIN || ret == -EINTR) {
-		khx_blk_queue_retire(queue, req);
-		return ret;
-	}
-	if (ret != -EIOCBQUEUED) {
+	if (ret == -EIOCBQUEUED)
+		return 0;
+	if (ret != -EAGAIN && ret != -EINTR) {
 		/* The request may be reused before the batch is published. */
 		req->chain = *chain;
-		khx_blk_request_finish(req, ret);
+		ret = khx_blk_request_finish(req, ret);
 	}
-	return 0;
+	if (ret)
+		khx_blk_queue_retire(queue, req);
+	return ret;
 }
 
 /*
@@ -397,9 +403,14 @@ void khx_blk_request_step(struct khx_blk_request *req)
 	ret = req->error ?: ret;
 	if (!ret && req->left)
 		ret = khx_blk_request_next(req);
+	if (ret == -EIOCBQUEUED)
+		return;
 	/* Only ours: what a backend says of interruptions is one more error. */
-	if (ret == -EINTR && !req->error)
+	if (ret != -EINTR || req->error) {
+		/* For who comes after us, if we are being killed. */
+		req->error = ret;
+		ret = khx_blk_request_finish(req, ret);
+	}
+	if (ret)
 		khx_blk_queue_orphan(req->queue, req);
-	else if (ret != -EIOCBQUEUED)
-		khx_blk_request_finish(req, ret);
 }

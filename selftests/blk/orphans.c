@@ -353,10 +353,9 @@ static unsigned int count_borrowed(void)
 	return n;
 }
 
-/* The storage answers, but not the memory for the status. */
-static void test_memory(char **argv, int fd)
+/* An owner who waits for the storage, as in own_status(); his userfaultfd. */
+static pid_t start_status_owner(char **argv, int fd, int *uffd)
 {
-	struct pollfd pollfd = { .events = POLLIN };
 	int sockets[2], pidfd;
 	pid_t pid;
 
@@ -364,16 +363,84 @@ static void test_memory(char **argv, int fd)
 	hold_storage(argv);
 	pid = start_owner(own_status, argv[1], sockets);
 	pidfd = syscall(SYS_pidfd_open, pid, 0);
-	pollfd.fd = syscall(SYS_pidfd_getfd, pidfd, owner->uffd, 0);
+	*uffd = syscall(SYS_pidfd_getfd, pidfd, owner->uffd, 0);
+	close(pidfd);
+	return pid;
+}
+
+static bool is_asked(int uffd)
+{
+	struct pollfd pollfd = { .fd = uffd, .events = POLLIN };
+
+	return poll(&pollfd, 1, 10000) == 1 && pollfd.revents == POLLIN;
+}
+
+/* The storage answers, but not the memory for the status. */
+static void test_memory(char **argv, int fd)
+{
+	int uffd;
+	pid_t pid;
+
+	pid = start_status_owner(argv, fd, &uffd);
 	kill(pid, SIGKILL);
 	sleep(KILLED_SECONDS);
 	release_storage();
-	tap_ok(poll(&pollfd, 1, 10000) == 1 && pollfd.revents == POLLIN,
-	       "who tells him waits for his memory");
+	tap_ok(is_asked(uffd), "who tells him waits for his memory");
 	tap_is(count_borrowed(), 0, "and keeps nothing that others need");
-	close(pollfd.fd);
+	close(uffd);
 	tap_ok(has_ended(pid), "it ends with that");
-	close(pidfd);
+}
+
+/* Does he have a worker that is a thread of his? */
+static bool has_own_worker(pid_t pid)
+{
+	char pattern[64], name[32];
+	glob_t glob_of;
+	bool has = false;
+	size_t i;
+
+	snprintf(pattern, sizeof(pattern), "/proc/%d/task/*", pid);
+	snprintf(name, sizeof(name), "khx-%d\n", pid);
+	if (glob(pattern, GLOB_NOSORT, NULL, &glob_of))
+		return false;
+	for (i = 0; i < glob_of.gl_pathc; i++)
+		has |= says(glob_of.gl_pathv[i], "comm", name);
+	globfree(&glob_of);
+	return has;
+}
+
+/*
+ * Killed while his worker waits for the memory for a status. A kernel thread, as of
+ * kernels before 6.4, gives up then: it waits for nobody but him.
+ */
+static void test_amid(char **argv, int fd)
+{
+	uint8_t page[BLOCK];
+	struct uffdio_copy copy = {
+		.src = (uintptr_t)page, .len = BLOCK,
+	};
+	bool own, asked, has_page;
+	int uffd;
+	pid_t pid;
+
+	pid = start_status_owner(argv, fd, &uffd);
+	map_memory(pid);
+	own = has_own_worker(pid);
+	release_storage();
+	asked = is_asked(uffd);
+	kill(pid, SIGKILL);
+	sleep(KILLED_SECONDS);
+	memset(page, 0xff, BLOCK);
+	copy.dst = (uintptr_t)owner->requests[0].status & -BLOCK;
+	/* Fails where nobody waits for it any more, and so there is no owner left. */
+	has_page = own && !ioctl(uffd, UFFDIO_COPY, &copy);
+	close(uffd);
+	tap_ok(has_ended(pid) && asked, "killed while a status is written");
+	if (own)
+		tap_ok(has_page && status_of(0) == VIRTIO_BLK_S_OK,
+		       "it is written then");
+	else
+		tap_skip("workers are kernel threads", "it is written then");
 }
 
 /* An error of write-back is told once: not to somebody who asks again. */
@@ -404,7 +471,7 @@ int main(int argc, char **argv)
 
 	if (argc != 5)
 		tap_bail("usage: orphans FILE SUSPEND RESUME FAIL");
-	tap_plan(8 + 3 + 3);
+	tap_plan(8 + 3 + 2 + 3);
 	owner = mmap(NULL, sizeof(*owner), PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (owner == MAP_FAILED)
@@ -413,6 +480,7 @@ int main(int argc, char **argv)
 	atexit(let_go);
 	test_storage(argv, fd);
 	test_memory(argv, fd);
+	test_amid(argv, fd);
 	test_error(argv, fd);
 	return tap_exit();
 }
