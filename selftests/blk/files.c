@@ -23,10 +23,14 @@
 #include <linux/fuse.h>
 
 #include "disk.h"
+#include "hold.h"
 #include "tap.h"
 
 #define OK	VIRTIO_BLK_S_OK
 #define IOERR	VIRTIO_BLK_S_IOERR
+
+/* What is under way, inside the kernel. */
+#define EIOCBQUEUED	529
 
 #define CACHED	(1u << 20)
 #define SIZE	(1u << 20)
@@ -207,6 +211,48 @@ static void test_frozen(const char *path)
 	close(fd);
 }
 
+/*
+ * A file system is not through with direct I/O when that is under way, and may even be
+ * complete. What is to be written there first would block the worker.
+ */
+static void test_submitter(const char *path)
+{
+	struct disk_request req = {
+		.type = VIRTIO_BLK_T_IN, .sector = 1024, .len = 4096,
+	};
+	int ret, fd = open(path, O_RDWR);
+	struct hold hold;
+	uint64_t ended;
+
+	ret = hold_start(&hold, "iomap_dio_rw", -EIOCBQUEUED);
+	if (ret) {
+		tap_diag("hold: %s", strerror(-ret));
+		tap_skip("no BPF", "direct I/O that a thread submits is done");
+		tap_skip("no BPF", "and not before the thread is through");
+		return;
+	}
+	disk_open(&disk, path, &(struct disk_options){
+		.flags = KHX_BLK_F_DIRECT });
+	req.data = disk.memory + DISK_DATA;
+	disk_fill(req.data, 4096, req.sector, 9);
+	if (pwrite(fd, req.data, 4096, req.sector * 512) != 4096 ||
+	    disk_submit(&disk, 0, &req))
+		tap_bail("no room");
+	memset(req.data, 0, 4096);
+	disk_kick(&disk, 0);
+	disk_reap(&disk, 0, 20000);
+	ended = hold_ended(&hold);
+	/* The memory that it is submitted from goes. */
+	disk_halt(&disk);
+	tap_ok(*req.status == OK && hold_began(&hold) == 1 &&
+	       disk_check(req.data, 4096, req.sector, 9),
+	       "direct I/O that a thread submits is done");
+	tap_is(ended, 1, "and not before the thread is through");
+	disk_close(&disk);
+	hold_stop(&hold);
+	close(fd);
+}
+
 static void fuse_answer(int fd, uint64_t unique, int error, const void *data,
 			size_t len)
 {
@@ -338,12 +384,13 @@ int main(int argc, char **argv)
 {
 	if (argc != 4)
 		tap_bail("usage: files DEVICE SWAPFILE SLOWFILE");
-	tap_plan(24);
+	tap_plan(26);
 	test_swap(argv[1], argv[2]);
 	test_cache(argv[1]);
 	test_append();
 	test_shrink(argv[3]);
 	test_frozen(argv[3]);
+	test_submitter(argv[3]);
 	test_fuse(argv[1]);
 	return tap_exit();
 }
