@@ -12,12 +12,12 @@ charged() {
 	(echo $BASHPID > "$cgroup/cgroup.procs" && exec "$@")
 }
 
-# How many threads of khx are charged there.
+# How many threads of khx are charged there: processes, or threads of the owner.
 threads() {
-	local pid
-	while read -r pid; do
-		cat "/proc/$pid/comm"
-	done < "$cgroup/cgroup.procs" 2> /dev/null | grep -c '^khx-'
+	local tid
+	while read -r tid; do
+		cat "/proc/$tid/comm"
+	done < "$cgroup/cgroup.threads" 2> /dev/null | grep -c '^khx-'
 }
 
 # The most there were until process $1 ended.
