@@ -51,18 +51,28 @@ static void khx_merge_hint_drop_all(struct khx_merge_domain *domain)
 	domain->hints_epoch++;
 }
 
-void khx_merge_hint_prepare(struct khx_merge_domain *domain)
+static unsigned long khx_merge_hint_room(long blocks)
 {
-	unsigned long blocks = max(atomic_long_read(&domain->nr_blocks), 16L);
-	unsigned long n = roundup_pow_of_two(blocks * KHX_MERGE_HINT_PER_BLOCK);
+	return roundup_pow_of_two(max(blocks, 16L) * KHX_MERGE_HINT_PER_BLOCK);
+}
 
-	/* Most keys have another place then: they are seen again in the next round. */
-	if (n > domain->nr_hints) {
-		domain->nr_hints = n;
-	} else if (n < domain->nr_hints / 4) {
+void khx_merge_hint_trim(struct khx_merge_domain *domain)
+{
+	long blocks = atomic_long_read(&domain->nr_blocks);
+	unsigned long n = blocks ? khx_merge_hint_room(blocks) : 0;
+
+	if (n < domain->nr_hints / 4) {
 		khx_merge_hint_drop_all(domain);
 		domain->nr_hints = n;
 	}
+}
+
+void khx_merge_hint_prepare(struct khx_merge_domain *domain)
+{
+	unsigned long n = khx_merge_hint_room(atomic_long_read(&domain->nr_blocks));
+
+	/* Most keys have another place then: they are seen again in the next round. */
+	domain->nr_hints = max(domain->nr_hints, n);
 }
 
 static bool khx_merge_hint_may_add(struct khx_merge_file *file)

@@ -14,6 +14,8 @@ struct khx_merge_file;
 
 /* Scan lock held: from here on there are places for what all huge pages hold. */
 void khx_merge_hint_prepare(struct khx_merge_domain *domain);
+/* Scan lock held: gives back what most, or the last, of these pages have left. */
+void khx_merge_hint_trim(struct khx_merge_domain *domain);
 /*
  * Scan lock held, and prepared: leaves a hint, if there is memory, for which the file's
  * owner pays. Was @key at another place last?

@@ -43,6 +43,7 @@
 #include <linux/sched.h>
 
 #include "file.h"
+#include "hint.h"
 #include "index.h"
 #include "scan.h"
 #include "settle.h"
@@ -261,5 +262,7 @@ void khx_merge_scan_remove(struct khx_merge_file *file)
 		khx_merge_scan_over = !khx_merge_scan_cursor;
 	}
 	list_del_init(&file->scan_link);
+	/* Nobody else may come by: it can be the domain's last file. */
+	khx_merge_hint_trim(file->domain);
 	mutex_unlock(&khx_merge_scan_lock);
 }

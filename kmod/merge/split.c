@@ -14,7 +14,8 @@
  * pages are really equal, and stay so, is found out as for all small pages, after
  * the split. Every eighth pass looks at a 2 MiB page. What was seen takes 0.8 to 1.6 %
  * of the memory that is in 2 MiB pages, which their owners pay for, none more than
- * 1.6 % of his. It is given back when three quarters of those pages are gone.
+ * 1.6 % of his. It is given back when three quarters of those pages are gone: when
+ * the scanner comes to a file of the domain, or one of its files ends.
  *
  * The small pages have to be there before the 2 MiB go, and be allowed by the
  * owner's cgroup. If they are not at once, it is tried again eight passes later.
@@ -106,6 +107,7 @@ bool khx_merge_split_scan(struct khx_merge_file *file, struct khx_merge_turn *tu
 	unsigned long block;
 	void *entry;
 
+	khx_merge_hint_trim(file->domain);
 	xa_for_each_start(&file->blocks, block, entry, turn->block) {
 		pgoff_t first = block << KHX_MERGE_BLOCK_ORDER;
 

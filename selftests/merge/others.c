@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What one owner does to his files, or his cgroup to him, is not for others to bear.
- * With KHX_LONG=1 also what only an idle machine can tell: how long something takes.
+ * With KHX_LONG=1 also what only an idle machine can tell, and none that is slow
+ * (KHX_TIME_SCALE): how long something takes.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -108,19 +109,23 @@ static void check_split_above_high(void)
 #define SMALL	(16 * BLOCK)
 #define BIG	(128 * BLOCK)
 
-static void fill_distinct(char *map, unsigned long pages)
+static void fill_distinct(char *map, unsigned long pages, uint64_t first)
 {
-	static uint64_t value = 1000000;
 	unsigned long i;
 
 	for (i = 0; i < pages; i++)
-		page_fill(map + i * PAGE, value++);
+		page_fill(map + i * PAGE, first + i);
 }
 
-/* In the group. */
+static int big;
+static char *big_map;
+
+/* In the group, by a child, which is not to keep the big one. */
 static void fill_small(int fd)
 {
-	fill_distinct(khxmem_map(fd, SMALL), SMALL);
+	munmap(big_map, BIG * PAGE);
+	close(big);
+	fill_distinct(khxmem_map(fd, SMALL), SMALL, 1 + SMALL);
 }
 
 static bool small_merges(int fd)
@@ -133,6 +138,7 @@ static bool small_merges(int fd)
 		page_fill(map + i * PAGE, 1 + i % (SMALL / 2));
 	scan_fast();
 	merges = figure_reaches("pages_sharing", SMALL / 2, 20);
+	scan_passes(1);
 	scan_stop();
 	munmap(map, SMALL * PAGE);
 	return merges;
@@ -155,15 +161,14 @@ static int nomerge_file(void)
 static void check_neighbours_size(void)
 {
 	struct member member;
-	int fd, big, nomerge;
+	int fd, nomerge;
 	long charged;
-	char *map;
 
 	khxmem_mount("-huge", "huge=always,domain=size");
 	khxmem_mount("-other", "huge=always,domain=size,nomerge");
 	big = khxmem_file("-huge", BIG);
-	map = khxmem_map(big, BIG);
-	fill_distinct(map, BIG);
+	big_map = khxmem_map(big, BIG);
+	fill_distinct(big_map, BIG, 1 + 2 * SMALL);
 	fd = khxmem_file("-huge", SMALL);
 	member_start(&member, fd, fill_small, stay);
 	tap_is(figure("huge_pages"), (SMALL + BIG) / BLOCK,
@@ -176,11 +181,17 @@ static void check_neighbours_size(void)
 	tap_ok(charged < (long)(SMALL * PAGE / 20),
 	       "the small one pays for what it has itself (%ld KiB)",
 	       charged >> 10);
-	munmap(map, BIG * PAGE);
+	tap_diag("%ld KiB are kept of both", figure("metadata_bytes") >> 10);
+	munmap(big_map, BIG * PAGE);
 	close(big);
+	tap_is(figure("metadata_bytes"), 0,
+	       "when the big one goes, what was kept of it goes with it");
 	nomerge = nomerge_file();
 	tap_ok(small_merges(fd),
-	       "it merges when that one has gone, beside one that is not merged");
+	       "the small one merges then, beside one that is not merged");
+	tap_ok(figure("metadata_bytes") < (long)(SMALL / 2 * 96),
+	       "and nothing is kept of pages of 2 MiB that have been split (%ld KiB)",
+	       figure("metadata_bytes") >> 10);
 	member_end(&member);
 	close(nomerge);
 	close(fd);
@@ -193,7 +204,7 @@ static void check_groups(void)
 	int i;
 
 	if (!group_make()) {
-		for (i = 0; i < 3 + 3; i++)
+		for (i = 0; i < 3 + 5; i++)
 			tap_skip("no memory cgroups", "what a cgroup does to others");
 		return;
 	}
@@ -557,18 +568,17 @@ static void check_many_copies(void)
 
 int main(void)
 {
-	bool quiet = getenv("KHX_LONG");
+	bool quiet = getenv("KHX_LONG") && !getenv("KHX_TIME_SCALE");
 
 	khxmem_mount(NULL, NULL);
 	khxmem_umount(NULL);
-	tap_plan(3 + 3 + 5 + 6 * quiet);
+	tap_plan(3 + 5 + 5 + 6 * quiet);
 	check_groups();
 	check_unmerging();
 	check_unmerging_what_ends();
 	check_unmerging_again();
 	check_empty_files();
 	if (quiet) {
-		/* Not yet seen on the debug kernel. */
 		check_growing_file();
 		check_unmerging_empty_files();
 		check_many_mappings();
