@@ -131,3 +131,26 @@ long long net_worker_ns(struct net *net)
 	fclose(file);
 	return ns;
 }
+
+/* A thread that was woken shows as running, or wanting to, until it sleeps. */
+bool net_worker_idle(struct net *net)
+{
+	char path[64], state = 0;
+	unsigned int i;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", worker_tid(net));
+	for (i = 0; i < NET_TIMEOUT_MS; i++) {
+		file = fopen(path, "r");
+		if (!file)
+			return false;
+		if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+			state = 0;
+		fclose(file);
+		/* D is none: it waits for a mutex, or for memory. */
+		if (state == 'S' || state == 'I')
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
