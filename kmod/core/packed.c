@@ -348,6 +348,31 @@ static int khx_packed_log(struct khx_virtqueue *vq, unsigned int slot,
 }
 
 /*
+ * A completion that failed has left @n chains, but for the first, marked as
+ * used. A later one of fewer chains must not publish them along with its own.
+ */
+static void khx_packed_take_back(struct khx_virtqueue *vq,
+				 const struct khx_chain *chains, unsigned int n)
+{
+	struct vring_packed_desc __user *ring = vq->desc;
+	unsigned int i, slot = vq->next_used;
+	bool wrap = vq->used_wrap;
+	u16 flags;
+
+	for (i = 0; i < n; i++) {
+		flags = wrap ? KHX_PACKED_AVAIL : KHX_PACKED_USED;
+		/* Memory that is gone publishes nothing, either. */
+		if (i)
+			put_user(cpu_to_le16(flags), &ring[slot].flags);
+		slot += chains[i].nr_slots;
+		if (slot >= vq->num) {
+			slot -= vq->num;
+			wrap = !wrap;
+		}
+	}
+}
+
+/*
  * The driver stops at the first descriptor that is not used yet: the flags of
  * the first one go last, and publish the whole batch.
  */
@@ -393,6 +418,7 @@ static int khx_packed_complete(struct khx_virtqueue *vq,
 
 err_fault:
 	user_access_end();
+	khx_packed_take_back(vq, chains, i);
 	return -EFAULT;
 }
 
