@@ -29,7 +29,11 @@ tear_down() {
 
 # wait_testpmd COMMAND...: until it succeeds, while testpmd lives.
 wait_testpmd() {
-	tap_wait 300 eval '"$@" || ! kill -0 "$testpmd"' && "$@" > /dev/null
+	tap_wait 300 testpmd_shows "$@" && "$@" > /dev/null
+}
+
+testpmd_shows() {
+	"$@" || ! kill -0 "$testpmd"
 }
 
 # start_testpmd OPTIONS: it ends when fd 7 is closed.
