@@ -5,6 +5,7 @@
  * the ring, can know; and no page that nothing was written to. With `late`, the disk
  * answers so late that much can happen until then.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -97,11 +98,21 @@ static bool is_drivers(size_t page)
 
 static unsigned int logged, missed, extra;
 
+/* The used ring is logged when it is written, which we see: under the lock of this. */
+static void wait_for_log(void)
+{
+	struct vhost_vring_state state = { .index = 0 };
+
+	if (ioctl(disk.fd, VHOST_GET_VRING_BUSYLOOP_TIMEOUT, &state))
+		tap_bail("VHOST_GET_VRING_BUSYLOOP_TIMEOUT: %s", strerror(errno));
+}
+
 static void read_log(void)
 {
 	size_t page;
 	unsigned int i;
 
+	wait_for_log();
 	logged = missed = extra = 0;
 	for (page = 0; page < PAGES; page++) {
 		logged += is_logged(page);

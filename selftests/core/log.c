@@ -116,12 +116,22 @@ static bool page_is_drivers(const char *page)
 	return page == at->avail || (page == at->desc && !at->packed);
 }
 
+/* The used ring is logged when it is written, which we see: under the lock of this. */
+static void wait_for_log(void)
+{
+	struct vhost_vring_state state = { .index = NET_RX };
+
+	if (ioctl(net.dev.fd, VHOST_GET_VRING_BUSYLOOP_TIMEOUT, &state))
+		tap_bail("VHOST_GET_VRING_BUSYLOOP_TIMEOUT: %s", strerror(errno));
+}
+
 /* Pages that changed since the copy and are not in the log. */
 static unsigned int pages_missed(void)
 {
 	unsigned int missed = 0;
 	size_t at;
 
+	wait_for_log();
 	for (at = 0; at < net.dev.size; at += PAGE)
 		if (!page_is_drivers(net.dev.mem + at) &&
 		    memcmp(net.dev.mem + at, copy + at, PAGE) &&
@@ -142,6 +152,7 @@ static unsigned int pages_logged(void)
 
 static void snapshot(void)
 {
+	wait_for_log();
 	memset(bitmap, 0, bitmap_size);
 	memcpy(copy, net.dev.mem, net.dev.size);
 }
