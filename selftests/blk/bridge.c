@@ -223,7 +223,9 @@ static bool logs_reads(void)
 	right = set_log(&front, LOG_SIZE, offset, fd) &&
 		!ask(&front, 2, &features, sizeof(features), -1) &&
 		!set_addr(&front, 1 << VHOST_VRING_F_LOG) &&
-		!io(&front, VIRTIO_BLK_T_IN, 16);
+		!io(&front, VIRTIO_BLK_T_IN, 16) &&
+		/* Under the ring's lock, as the end of the completion that was seen. */
+		!set_addr(&front, 1 << VHOST_VRING_F_LOG);
 	log += offset;
 	/* Data, the status with its header, the ring; and what is behind the data. */
 	right &= is_logged(log, FRONT_DATA) && is_logged(log, 0x40000) &&
