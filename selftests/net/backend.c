@@ -217,24 +217,6 @@ static bool load_transmits(struct load *load)
 	return load->transmitted > seen;
 }
 
-/* A worker with nothing to do takes no CPU time to speak of. */
-static bool worker_sleeps(struct load *load)
-{
-	long long before, after;
-	unsigned int i;
-
-	/* What it still had to do may take a while; one that never sleeps goes on. */
-	for (i = 0; i < 25; i++) {
-		before = net_worker_ns(&load->net);
-		usleep(200000);
-		after = net_worker_ns(&load->net);
-		if (before >= 0 && after - before < 100000000)
-			return true;
-	}
-	tap_diag("worker ran %lld ns of 200 ms", after - before);
-	return false;
-}
-
 static bool toggle(struct load *load)
 {
 	struct vdev *dev = &load->net.dev;
@@ -267,7 +249,7 @@ static void test_removal(const char *ring, uint64_t features)
 	usleep(100000);
 	tap_ok(load.transmitted + load.received - seen <= 2 * NUM,
 	       "%s: nothing moves without backend", ring);
-	tap_ok(worker_sleeps(&load), "%s: the worker sleeps meanwhile", ring);
+	tap_ok(net_worker_sleeps(&load.net), "%s: the worker sleeps meanwhile", ring);
 
 	if (tapdev_open(&other, "khxtest%d", 12))
 		tap_bail("second tap: %s", strerror(errno));
@@ -340,7 +322,7 @@ static void test_interface(const char *ring, uint64_t features)
 	       "%s: interface deleted: what is transmitted is taken and lost",
 	       ring);
 	load_stop(&load);
-	tap_ok(worker_sleeps(&load), "%s: the worker sleeps then", ring);
+	tap_ok(net_worker_sleeps(&load.net), "%s: the worker sleeps then", ring);
 	tap_ok(vdev_stat(&load.net.dev, "tx", "drops") > 0,
 	       "%s: the lost ones are counted", ring);
 	tap_is(set_backend(&load.net.dev, NET_TX, -1), 0,

@@ -72,23 +72,6 @@ static bool drops_become(const char *line, long value)
 	return false;
 }
 
-static bool worker_sleeps(void)
-{
-	long long before, after;
-	unsigned int i;
-
-	/* What it still had to do may take a while; one that never sleeps goes on. */
-	for (i = 0; i < 25; i++) {
-		before = net_worker_ns(&net);
-		usleep(200000);
-		after = net_worker_ns(&net);
-		if (before >= 0 && after - before < 100000000)
-			return true;
-	}
-	tap_diag("worker ran %lld ns of 200 ms", after - before);
-	return false;
-}
-
 /* Buffers of one size for all: what is larger is lost, the rest is not. */
 static void test_too_large(uint64_t features)
 {
@@ -134,7 +117,7 @@ static void test_too_few(uint64_t features)
 	start(features | F_MRG);
 	offer(NET_RX, memory, 256);
 	host_send(1200, 7);
-	tap_ok(worker_sleeps(), "%s: too few buffers: the worker sleeps", ring);
+	tap_ok(net_worker_sleeps(&net), "%s: too few buffers: the worker sleeps", ring);
 	tap_ok(!vring_has_used(&queue->ring), "%s: nothing is delivered", ring);
 	for (i = 1; i < 5; i++) {
 		usleep(20000);
@@ -274,7 +257,7 @@ static void test_direction(uint64_t features, unsigned int index)
 	}
 	tap_ok(fired, "%s: wrong direction in queue %u is an error", ring,
 	       index);
-	tap_ok(worker_sleeps(), "%s: the worker sleeps then", ring);
+	tap_ok(net_worker_sleeps(&net), "%s: the worker sleeps then", ring);
 	net_close(&net);
 }
 

@@ -132,6 +132,23 @@ long long net_worker_ns(struct net *net)
 	return ns;
 }
 
+bool net_worker_sleeps(struct net *net)
+{
+	long long before, after;
+	unsigned int i;
+
+	/* What it still had to do may reach into the first look. */
+	for (i = 0; i < 3; i++) {
+		before = net_worker_ns(net);
+		usleep(200000);
+		after = net_worker_ns(net);
+		if (before >= 0 && after - before < 100000000)
+			return true;
+	}
+	tap_diag("worker ran %lld ns of 200 ms", after - before);
+	return false;
+}
+
 /* A thread that was woken shows as running, or wanting to, until it sleeps. */
 bool net_worker_idle(struct net *net)
 {

@@ -51,6 +51,8 @@ bool net_host_send(struct net *net, const void *frame, unsigned int len);
 
 /* CPU time of the device's worker in ns, to see that it sleeps; or -1. */
 long long net_worker_ns(struct net *net);
+/* A worker with nothing to do takes no CPU time to speak of. */
+bool net_worker_sleeps(struct net *net);
 /* Waits until it has done all that it was woken for before. */
 bool net_worker_idle(struct net *net);
 
