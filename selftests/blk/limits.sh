@@ -36,8 +36,7 @@ is_held() {
 	for try in 1 2 3; do
 		rate=$(limited "$@")
 		tap_diag "$name: $rate KiB/s"
-		[ "${rate:-0}" -gt 921 ] || continue
-		break
+		[ "${rate:-0}" -le 921 ] || break
 	done
 	[ "${rate:-0}" -gt 921 ] && [ "$rate" -lt 1127 ]
 	tap_ok $? "$name: 1 MiB/s within 10 %"
