@@ -154,14 +154,16 @@ static void test_append(void)
  * A long request is moved in parts of a MiB. One may be on its way when the file
  * is cut off, but none that comes later makes it grow again.
  */
-static void test_shrink(const char *path)
+static uint8_t cut_off_amid(const char *path)
 {
 	struct disk_request req = {
 		.type = VIRTIO_BLK_T_OUT, .len = 8 << 20, .cut = 1 << 20,
 		.indirect = true,
 	};
-	struct stat stat;
+	uint8_t status;
 
+	if (truncate(path, 8 << 20))
+		tap_bail("truncate: %s", strerror(errno));
 	disk_open(&disk, path, &(struct disk_options){
 		.flags = KHX_BLK_F_DIRECT });
 	req.data = disk.memory + DISK_DATA;
@@ -171,11 +173,24 @@ static void test_shrink(const char *path)
 	usleep(50000);
 	if (truncate(path, SIZE))
 		tap_bail("truncate: %s", strerror(errno));
-	disk_reap(&disk, 0, 20000);
-	tap_is(*req.status, IOERR, "a request for which a file got too short");
+	disk_reap(&disk, 0, 60000);
+	status = *req.status;
+	disk_close(&disk);
+	return status;
+}
+
+static void test_shrink(const char *path)
+{
+	uint8_t status = OK;
+	struct stat stat;
+	unsigned int i;
+
+	/* It all was written in time, if this machine stood still meanwhile. */
+	for (i = 0; i < 5 && status == OK; i++)
+		status = cut_off_amid(path);
+	tap_is(status, IOERR, "a request for which a file got too short");
 	lstat(path, &stat);
 	tap_ok(stat.st_size <= 2 * SIZE, "and it does not get longer again");
-	disk_close(&disk);
 }
 
 /* Who has to wait does so in a thread of the disk's, and in nobody's way. */

@@ -14,20 +14,41 @@ weigh() {
 	echo "$2" > "$cgroup/io.weight"
 }
 
-# rate NAME: of reads, by a process of that cgroup, while others do the same.
-rate() {
-	(echo $BASHPID > "$root/khx-$1/cgroup.procs" &&
-		exec disk-rate /dev/nullb-khx in 5s > "$blk_dir/rate.$1")
+# reads NAME: by a process of that cgroup, until it is killed.
+reads() {
+	echo $BASHPID > "$root/khx-$1/cgroup.procs" &&
+		exec disk-rate /dev/nullb-khx in 600s > /dev/null
 }
 
-# is_shared NAME MIN MAX: what b gets, in percent of what a does.
-is_shared() {
+# What both have read, in bytes, at one moment.
+bytes_read() {
+	awk -v device="$device" '
+	FNR == 1 { file++ }
+	$1 == device { sub("rbytes=", "", $2); bytes[file] = $2 }
+	END { print bytes[1] + 0, bytes[2] + 0 }' "$root"/khx-{a,b}/io.stat
+}
+
+both_read() {
 	local a b
-	rate a &
-	rate b
-	wait $!
-	a=$(cat "$blk_dir/rate.a") b=$(cat "$blk_dir/rate.b")
-	tap_diag "$1: $a and $b KiB/s"
+	read -r a b <<< "$(bytes_read)"
+	[ "$a" -gt "${1:-0}" ] && [ "$b" -gt "${2:-0}" ]
+}
+
+# is_shared NAME MIN MAX: what b gets, in percent of what a does in the same 5 s.
+is_shared() {
+	local a b a_before b_before
+	read -r a_before b_before <<< "$(bytes_read)"
+	reads a &
+	reads b &
+	tap_wait 60 both_read "$a_before" "$b_before" || tap_bail "nothing is read"
+	read -r a_before b_before <<< "$(bytes_read)"
+	sleep 5
+	read -r a b <<< "$(bytes_read)"
+	a=$((a - a_before)) b=$((b - b_before))
+	# shellcheck disable=SC2046 # words are meant to split
+	kill $(jobs -p)
+	wait
+	tap_diag "$1: $a and $b bytes"
 	[ $((b * 100)) -ge $((a * $2)) ] && [ $((b * 100)) -le $((a * $3)) ]
 	tap_ok $? "$1"
 }

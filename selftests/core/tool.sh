@@ -130,21 +130,29 @@ worker_sets() {
 		"$work/events"
 }
 
-# The monitor listens when it has found its families, not as soon as it runs.
+# has NUMBER EVENT: so many are written down.
+has() {
+	[ "$(jq -s "map(select(.event == \"$2\")) | length" "$work/events")" = "$1" ]
+}
+
+# The monitor listens when it has found its families, not as soon as it runs; and
+# what it heard is written when both are.
 is_heard() {
+	local before
+	before=$(worker_sets)
 	khx worker set "$dev" mode queue && khx worker set "$dev" mode device &&
-		sleep 0.5 && [ -s "$work/events" ]
+		tap_wait 2 eval "[ \$(worker_sets) = $((before + 2)) ]"
 }
 
 monitored() {
 	local before
 	khx -j monitor > "$work/events" &
-	tap_wait 20 is_heard || return
+	tap_wait 60 is_heard || { kill %khx; return 1; }
 	before=$(worker_sets)
 	khx worker set "$dev" mode queue
 	khx worker set "$dev" mode device
 	break-queue
-	sleep 0.5
+	tap_wait 60 has 1 dev-del
 	kill %khx
 	cat "$work/events"
 	[ "$(worker_sets)" = $((before + 2)) ] &&

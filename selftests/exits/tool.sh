@@ -134,19 +134,32 @@ event() {
 		jq -e "select(.event == \"$1\" and .vm == \"$vm\")" "$work/events"
 }
 
-thresholds() {
+is_over() {
+	khx exits threshold $cpuid off
+	khx exits threshold $cpuid 100 && tap_wait 10 event over
+}
+
+# monitored COMMAND...: with the events of this time in $work/events.
+monitored() {
+	local monitor status
 	khx -j exits monitor > "$work/events" &
-	local monitor=$!
-	sleep 0.5
-	khx exits threshold $cpuid 100 || return
-	tap_wait 10 event over || { cat "$work/events"; return 1; }
+	monitor=$!
+	# It listens once it has found the family.
+	tap_wait 60 is_over && "$@"
+	status=$?
+	kill $monitor
+	[ $status = 0 ] || cat "$work/events"
+	return $status
+}
+
+thresholds() {
+	local status
 	kill -STOP $guest
-	tap_wait 10 event under
-	local status=$?
+	tap_wait 60 event under
+	status=$?
 	kill -CONT $guest
 	khx exits threshold | grep -q "^$cpuid *100$" || return
 	khx exits threshold $cpuid off || return
-	kill $monitor
 	return $status
 }
 
@@ -167,14 +180,9 @@ private() {
 		! jq -e '.[0].tables' "$work/user"
 }
 
-monitored_end() {
-	khx -j exits monitor > "$work/events" &
-	local monitor=$! status=0
-	sleep 3
-	kill -9 $guest
-	tap_wait 10 event vm-del || status=$?
-	kill $monitor
-	return $status
+ends() {
+	khx exits threshold $cpuid off && kill -9 $guest &&
+		tap_wait 60 event vm-del
 }
 
 tap_plan 21
@@ -188,7 +196,7 @@ tap_run "one VM is reset" resets
 tap_run "recordings are compared" compares
 tap_run "the filter leaves other processes out" filtered
 tap_run "disable and enable" disabled
-tap_run "a threshold is exceeded, and kept again" thresholds
+tap_run "a threshold is exceeded, and kept again" monitored thresholds
 tap_run "what guests access is shown to root only" private
 tap_fails "others see nothing" plain_user khx exits show
 tap_fails "others change nothing: disable" plain_user khx exits disable
@@ -199,5 +207,5 @@ tap_fails "an unknown VM" khx exits show 1-1
 tap_fails "a reset of an unknown VM" khx exits reset 1-1
 tap_fails "a threshold that is not there" khx exits threshold nothing off
 tap_fails "a process that cannot be" khx exits filter 0
-tap_run "the end of the guest is an event" monitored_end
+tap_run "the end of the guest is an event" monitored ends
 tap_exit

@@ -25,6 +25,7 @@
 static struct disk disk;
 static const char *alias;	/* another mapping of the memory */
 static unsigned long wrong, done;
+static long merged, broken, held;	/* figures, before it begins */
 
 /* In memory, and on the disk; contents as page_fill() has them. */
 static struct place {
@@ -131,6 +132,14 @@ static void work(unsigned int seconds)
 	} while (busy);
 }
 
+/* Has each of what can come in the disk's way done so? */
+static bool is_enough(void)
+{
+	return done > 100 && figure("pages_merged") - merged > 1000 &&
+	       figure("cow_breaks") - broken > 100 &&
+	       figure("pages_busy") - held > 100;
+}
+
 /* The disk is all zeros. */
 static void set_up(const char *path)
 {
@@ -147,7 +156,6 @@ static void set_up(const char *path)
 
 int main(int argc, char **argv)
 {
-	long merged, broken, held;
 	unsigned int i;
 
 	if (argc != 2)
@@ -159,6 +167,9 @@ int main(int argc, char **argv)
 	held = figure("pages_busy");
 	scan_fast();
 	work(SECONDS);
+	/* How often they meet is the scheduler's choice, too. */
+	for (i = 0; i < 9 && !is_enough(); i++)
+		work(SECONDS);
 	scan_stop();
 	for (i = 0; i < PLACES; i++)
 		check(&places[i]);

@@ -10,7 +10,8 @@ tap_need_root
 sysfs=/sys/kernel/khx_merge
 dir=/tmp/khxmem-packets
 [ -d $sysfs ] || tap_skip_all "khx_merge is not loaded"
-trap 'echo 0 > $sysfs/run; umount $dir 2> /dev/null' EXIT
+log=$(mktemp)
+trap 'echo 0 > $sysfs/run; umount $dir 2> /dev/null; rm "$log"' EXIT
 
 # set_all SETTING VALUE...
 set_all() {
@@ -24,16 +25,28 @@ counts() {
 	cat $sysfs/pages_merged $sysfs/cow_breaks | xargs
 }
 
+# How often the scanner comes between two packets is the scheduler's choice: once
+# more, until it was often.
+amid_merging() {
+	local merged broken
+	read -r merged broken <<< "$(counts)"
+	for _ in 1 2 3 4 5; do
+		VDEV_MEMORY=$dir traffic > "$log" || { sed 's/^/# /' "$log"; return 1; }
+		read -r merges breaks <<< "$(counts)"
+		merges=$((merges - merged)) breaks=$((breaks - broken))
+		[ $merges -le 50 ] || [ $breaks -le 50 ] || break
+	done
+}
+
 tap_plan 3
 mkdir -p $dir
 mount -t khxmem khxmem $dir || tap_bail "no mount"
 set_all pages_to_scan 100000 sleep_millisecs 0 cpu_limit 100 profit_guard 0 run 1
-read -r merged broken <<< "$(counts)"
-VDEV_MEMORY=$dir tap_run "packets of all sizes arrive unchanged" traffic
-read -r merges breaks <<< "$(counts)"
-merged=$((merges - merged)) broken=$((breaks - broken))
-tap_ok "$([ $merged -gt 50 ] && [ $broken -gt 50 ]; echo $?)" \
-	"while pages merged ($merged) and were written again ($broken)"
+merges=0 breaks=0
+amid_merging
+tap_ok $? "packets of all sizes arrive unchanged"
+tap_ok "$([ $merges -gt 50 ] && [ $breaks -gt 50 ]; echo $?)" \
+	"while pages merged ($merges) and were written again ($breaks)"
 set_all run 0 cpu_limit 10 sleep_millisecs 20 profit_guard 1
 tap_run "nothing keeps the mount" umount $dir
 tap_exit
