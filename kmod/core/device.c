@@ -408,7 +408,7 @@ static void khx_device_end(struct khx_device *dev)
 	mutex_lock(&dev->mutex);
 	khx_device_disown(dev);
 	mutex_unlock(&dev->mutex);
-	khx_registry_release(dev);
+	khx_registry_end(dev);
 
 	for (i = 0; i < dev->nvqs; i++)
 		khx_virtqueue_destroy(dev->vqs[i]);

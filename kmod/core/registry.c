@@ -60,7 +60,7 @@ int khx_registry_add(struct khx_device *dev)
 	int ret;
 
 	refcount_set(&reg->refs, 1);
-	init_completion(&reg->released);
+	init_completion(&reg->unused);
 	spin_lock_init(&reg->lock);
 	reg->net = get_net(current->nsproxy->net_ns);
 
@@ -95,11 +95,11 @@ void khx_registry_remove(struct khx_device *dev)
 	mutex_unlock(&khx_registry_mutex);
 
 	khx_registry_put(dev);
-	wait_for_completion(&dev->reg.released);
+	wait_for_completion(&dev->reg.unused);
 }
 
 /* The other end of khx_registry_add(): nothing more will happen to it. */
-void khx_registry_release(struct khx_device *dev)
+void khx_registry_end(struct khx_device *dev)
 {
 	khx_netlink_dev_event(dev, KHX_CMD_DEV_DEL_NTF);
 	put_net(dev->reg.net);
@@ -164,7 +164,7 @@ struct khx_device *khx_registry_get(u32 id, const struct net *net)
 void khx_registry_put(struct khx_device *dev)
 {
 	if (refcount_dec_and_test(&dev->reg.refs))
-		complete(&dev->reg.released);
+		complete(&dev->reg.unused);
 }
 
 /**

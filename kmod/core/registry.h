@@ -17,7 +17,7 @@ struct pid;
  * @id: its number
  * @net: network namespace of who opened it, with a reference
  * @refs: one while it is registered, one for each who works on it
- * @released: completed with the last of @refs
+ * @unused: completed with the last of @refs
  * @lock: guards what follows
  * @owner: the owner's process, with a reference, or NULL
  * @comm: its name when it took the device
@@ -26,7 +26,7 @@ struct khx_registration {
 	u32 id;
 	struct net *net;
 	refcount_t refs;
-	struct completion released;
+	struct completion unused;
 
 	spinlock_t lock; /* of what follows */
 	struct pid *owner;
@@ -36,7 +36,7 @@ struct khx_registration {
 /* For the device. */
 int khx_registry_add(struct khx_device *dev);
 void khx_registry_remove(struct khx_device *dev);
-void khx_registry_release(struct khx_device *dev);
+void khx_registry_end(struct khx_device *dev);
 void khx_registry_set_owner(struct khx_device *dev);
 void khx_registry_clear_owner(struct khx_device *dev);
 bool khx_registry_is_others(struct khx_device *dev);

@@ -14,12 +14,6 @@
 #include "vcpu.h"
 #include "vm.h"
 
-#define KHX_EXITS_TEXT_MAX	(KHX_EXITS_REASON_NAME_MAX + 1)
-
-static_assert(sizeof(((struct khx_exits_slot *)0)->hist) ==
-	      KHX_EXITS_HISTOGRAM * sizeof(u64));
-static_assert(KHX_EXITS_NAME_MAX == KHX_EXITS_VM_NAME_MAX + 1);
-
 /**
  * struct khx_exits_dump - what a dump consists of
  * @cmd: command of its messages
@@ -131,7 +125,7 @@ static int khx_exits_fill_reason(struct sk_buff *skb,
 {
 	const struct khx_exits_slot *slot = &stats->slot[part];
 	u64 timed = khx_exits_slot_timed(slot);
-	char name[KHX_EXITS_TEXT_MAX];
+	char name[KHX_EXITS_TEXT_SIZE];
 
 	if (!slot->count)
 		return -ENODATA;
@@ -158,7 +152,7 @@ static int khx_exits_put_row(struct sk_buff *skb, enum khx_exits_table table,
 			     const struct khx_exits_top_row *row)
 {
 	struct nlattr *nest = nla_nest_start(skb, KHX_EXITS_A_ROW);
-	char key[KHX_EXITS_TEXT_MAX];
+	char key[KHX_EXITS_TEXT_SIZE];
 
 	khx_exits_key_format(table, row->key, key, sizeof(key));
 	if (!nest || nla_put_string(skb, KHX_EXITS_A_NAME, key) ||

@@ -4,6 +4,7 @@
 #define KHX_EXITS_REASON_H
 
 #include <linux/compiler.h>
+#include <linux/khx_exits.h>
 #include <linux/types.h>
 
 /* KVM's own numbers for the second argument of its kvm_exit tracepoint. */
@@ -37,6 +38,9 @@ enum khx_exits_kind {
 
 /* Not a reason of any vendor: those there was no slot for. */
 #define KHX_EXITS_REASON_OTHER	0xfffffffe
+
+/* A reason's name, or a row's key, for whoever prints it. */
+#define KHX_EXITS_TEXT_SIZE	(KHX_EXITS_REASON_NAME_MAX + 1)
 
 u32 khx_exits_reason_code_high(u32 reason, u32 isa);
 u32 khx_exits_reason_basic(u32 reason, u32 isa);

@@ -4,8 +4,6 @@
 
 #include "show.h"
 
-#define KHX_EXITS_TEXT_MAX	48
-
 /* What the times mean, which is not quite the same on both vendors. */
 static void khx_exits_show_meaning(struct seq_file *m, u32 isa)
 {
@@ -20,7 +18,7 @@ static void khx_exits_show_slot(struct seq_file *m,
 				const struct khx_exits_slot *slot, u32 isa)
 {
 	u64 timed = khx_exits_slot_timed(slot);
-	char name[KHX_EXITS_TEXT_MAX];
+	char name[KHX_EXITS_TEXT_SIZE];
 
 	khx_exits_reason_format(slot->reason, isa, slot->nested, name,
 				sizeof(name));
@@ -53,7 +51,7 @@ static u64 khx_exits_show_bucket(u32 i)
 void khx_exits_show_histogram(struct seq_file *m,
 			      struct khx_exits_stats *stats, u32 isa)
 {
-	char name[KHX_EXITS_TEXT_MAX];
+	char name[KHX_EXITS_TEXT_SIZE];
 	struct khx_exits_slot *slot;
 	u32 i, b;
 
@@ -64,12 +62,12 @@ void khx_exits_show_histogram(struct seq_file *m,
 		slot = &stats->slot[i];
 		khx_exits_reason_format(slot->reason, isa, slot->nested, name,
 					sizeof(name));
-		for (b = 0; b < KHX_EXITS_HIST; b++) {
+		for (b = 0; b < KHX_EXITS_HISTOGRAM; b++) {
 			if (!slot->hist[b])
 				continue;
 			seq_printf(m, "%-22s %12llu ", name,
 				   khx_exits_show_bucket(b));
-			if (b < KHX_EXITS_HIST - 1)
+			if (b < KHX_EXITS_HISTOGRAM - 1)
 				seq_printf(m, "%12llu", khx_exits_show_bucket(b + 1));
 			else
 				seq_puts(m, "         inf");
@@ -105,7 +103,7 @@ void khx_exits_show_rows(struct seq_file *m, const struct khx_exits_rows *rows,
 			 enum khx_exits_table table)
 {
 	const struct khx_exits_top_row *row = rows->row;
-	char key[KHX_EXITS_TEXT_MAX];
+	char key[KHX_EXITS_TEXT_SIZE];
 
 	seq_printf(m, "# %s access count error time_ns\n",
 		   khx_exits_table_name(table));

@@ -91,7 +91,7 @@ static void khx_exits_slot_add(struct khx_exits_slot *sum,
 	sum->total += slot->total;
 	sum->min = min(sum->min, slot->min);
 	sum->max = max(sum->max, slot->max);
-	for (i = 0; i < KHX_EXITS_HIST; i++)
+	for (i = 0; i < KHX_EXITS_HISTOGRAM; i++)
 		sum->hist[i] += slot->hist[i];
 }
 

@@ -18,9 +18,8 @@
 
 /*
  * Bucket 0 holds all below 128 ns (no exit is that fast), bucket b those from
- * 2^(b + 6) ns to twice that, the last all from 8.6 s.
+ * 2^(b + 6) ns to twice that, the last of KHX_EXITS_HISTOGRAM all from 8.6 s.
  */
-#define KHX_EXITS_HIST		28
 #define KHX_EXITS_HIST_FIRST	7
 
 /**
@@ -40,7 +39,7 @@ struct khx_exits_slot {
 	u64 total;
 	u64 min;
 	u64 max;
-	u64 hist[KHX_EXITS_HIST];
+	u64 hist[KHX_EXITS_HISTOGRAM];
 	u32 reason;
 	u8 kind;
 	bool nested;
@@ -117,7 +116,7 @@ static __always_inline void khx_exits_slot_time(struct khx_exits_slot *slot,
 		slot->min = ns;
 	if (ns > slot->max)
 		slot->max = ns;
-	slot->hist[min_t(u32, i, KHX_EXITS_HIST - 1)]++;
+	slot->hist[min_t(u32, i, KHX_EXITS_HISTOGRAM - 1)]++;
 }
 
 /* Exits of this reason that have ended. */
@@ -126,7 +125,7 @@ static inline u64 khx_exits_slot_timed(const struct khx_exits_slot *slot)
 	u64 timed = 0;
 	int i;
 
-	for (i = 0; i < KHX_EXITS_HIST; i++)
+	for (i = 0; i < KHX_EXITS_HISTOGRAM; i++)
 		timed += slot->hist[i];
 	return timed;
 }

@@ -26,7 +26,7 @@
  * @rate: exits per second that are still fine
  */
 struct khx_exits_threshold {
-	char name[KHX_EXITS_REASON_NAME_MAX + 1];
+	char name[KHX_EXITS_TEXT_SIZE];
 	u64 rate;
 };
 
@@ -109,7 +109,7 @@ static void khx_exits_threshold_sample(struct khx_exits_vcpu *rec,
 				       struct khx_exits_stats *stats,
 				       unsigned long elapsed)
 {
-	char name[KHX_EXITS_REASON_NAME_MAX + 1];
+	char name[KHX_EXITS_TEXT_SIZE];
 	const struct khx_exits_threshold *t;
 	const struct khx_exits_slot *slot;
 	u32 i, seen = 0;

@@ -18,7 +18,7 @@ struct kvm_vcpu;
 struct mm_struct;
 
 /* "<pid>-<fd>", as KVM names the VM's directory in its own debugfs. */
-#define KHX_EXITS_NAME_MAX	32
+#define KHX_EXITS_VM_NAME_SIZE	(KHX_EXITS_VM_NAME_MAX + 1)
 
 /* What the fast path has to look at besides counting. */
 enum khx_exits_attention {
@@ -84,7 +84,7 @@ struct khx_exits_vcpu {
 	u32 isa;
 	u32 id;
 	pid_t pid;
-	char name[KHX_EXITS_NAME_MAX];
+	char name[KHX_EXITS_VM_NAME_SIZE];
 
 	struct hlist_node by_vcpu;
 	struct list_head node;

@@ -33,7 +33,7 @@ struct khx_exits_vm {
 	const struct kvm *kvm;
 	const struct mm_struct *mm;
 	pid_t pid;
-	char name[KHX_EXITS_NAME_MAX];
+	char name[KHX_EXITS_VM_NAME_SIZE];
 	struct dentry *dir;
 };
 
