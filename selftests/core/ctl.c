@@ -3,6 +3,7 @@
 #include <linux/genetlink.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl.h"
 #include "tap.h"
@@ -134,6 +135,26 @@ void ctl_open(struct ctl *ctl)
 void ctl_close(struct ctl *ctl)
 {
 	mnl_socket_close(ctl->socket);
+}
+
+static int ctl_count_cb(const struct nlmsghdr *nlh, void *data)
+{
+	(void)nlh;
+	++*(int *)data;
+	return MNL_CB_OK;
+}
+
+int ctl_count(struct ctl *ctl, uint8_t cmd)
+{
+	int n = 0;
+
+	ctl_run(ctl, ctl_request(ctl, cmd, NLM_F_DUMP), ctl_count_cb, &n);
+	return n;
+}
+
+int ctl_become_nobody(void)
+{
+	return setgid(65534) || setuid(65534);
 }
 
 static int ctl_last_cb(const struct nlmsghdr *nlh, void *data)

@@ -41,6 +41,12 @@ struct nlmsghdr *ctl_request(struct ctl *ctl, uint8_t cmd, uint16_t flags);
 int ctl_run(struct ctl *ctl, struct nlmsghdr *request, mnl_cb_t cb,
 	    void *data);
 
+/* How many messages are the answer to a dump by @cmd without attributes? */
+int ctl_count(struct ctl *ctl, uint8_t cmd);
+
+/* For who goes on in a child: no user's, without privileges. 0 if it worked. */
+int ctl_become_nobody(void);
+
 /* Number of the device that this process opened last, or 0. */
 uint32_t ctl_last_device(struct ctl *ctl);
 

@@ -237,11 +237,6 @@ static int in_child(int (*before)(void), int (*fn)(uint32_t ours),
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
 }
 
-static int become_nobody(void)
-{
-	return setgid(65534) || setuid(65534);
-}
-
 static int leave_netns(void)
 {
 	return unshare(CLONE_NEWNET);
@@ -269,21 +264,6 @@ static int nobody_requests(uint32_t ours)
 	return wrong;
 }
 
-static int count_cb(const struct nlmsghdr *nlh, void *data)
-{
-	(void)nlh;
-	++*(int *)data;
-	return MNL_CB_OK;
-}
-
-static int count(struct ctl *ctl, uint8_t cmd)
-{
-	int n = 0;
-
-	ctl_run(ctl, ctl_request(ctl, cmd, NLM_F_DUMP), count_cb, &n);
-	return n;
-}
-
 /* Returns 0 if nothing of our device is seen, nor may be changed. */
 static int other_netns_requests(uint32_t ours)
 {
@@ -295,8 +275,9 @@ static int other_netns_requests(uint32_t ours)
 		if (!requests[i].wanted && !requests[i].dump &&
 		    run(&ctl, &requests[i], ours) != -ENODEV)
 			return 1;
-	return count(&ctl, KHX_CMD_DEV_GET) || count(&ctl, KHX_CMD_QUEUE_GET) ||
-	       count(&ctl, KHX_CMD_WORKER_GET) ? 2 : 0;
+	return ctl_count(&ctl, KHX_CMD_DEV_GET) ||
+	       ctl_count(&ctl, KHX_CMD_QUEUE_GET) ||
+	       ctl_count(&ctl, KHX_CMD_WORKER_GET) ? 2 : 0;
 }
 
 /* The same with a device of its own, which it does see. */
@@ -309,7 +290,7 @@ static int own_netns_requests(uint32_t ours)
 	ctl_open(&ctl);
 	own = ctl_last_device(&ctl);
 	if (fd < 0 || own <= ours || run(&ctl, &requests[0], own) ||
-	    count(&ctl, KHX_CMD_DEV_GET) != 1)
+	    ctl_count(&ctl, KHX_CMD_DEV_GET) != 1)
 		return 1;
 	return run(&ctl, &requests[0], ours) != -ENODEV ? 2 : 0;
 }
@@ -362,7 +343,7 @@ int main(void)
 	ctl_open(&ctl);
 	ours = ctl_last_device(&ctl);
 	test_requests(&ctl, ours);
-	tap_is(in_child(become_nobody, nobody_requests, ours), 0,
+	tap_is(in_child(ctl_become_nobody, nobody_requests, ours), 0,
 	       "an unprivileged user may look but not change");
 	tap_is(in_child(leave_netns, other_netns_requests, ours), 0,
 	       "another network namespace does not see the device");

@@ -201,16 +201,9 @@ static int unset_threshold(struct ctl *ctl, const char *name)
 	return ctl_run(ctl, nlh, NULL, NULL);
 }
 
-static int count_cb(const struct nlmsghdr *nlh, void *data)
-{
-	(void)nlh;
-	++*(int *)data;
-	return MNL_CB_OK;
-}
-
 static void test_many_thresholds(struct ctl *ctl)
 {
-	int nr = 0, failed = 0;
+	int failed = 0;
 	char name[8];
 
 	for (int i = 0; i < KHX_EXITS_THRESHOLDS_MAX; i++) {
@@ -219,9 +212,8 @@ static void test_many_thresholds(struct ctl *ctl)
 	}
 	tap_is(failed, 0, "as many thresholds as there may be");
 	tap_is(set_threshold(ctl, "more", 1), -ENOSPC, "one more");
-	ctl_run(ctl, ctl_request(ctl, KHX_EXITS_CMD_THRESHOLD_GET, NLM_F_DUMP),
-		count_cb, &nr);
-	tap_is(nr, KHX_EXITS_THRESHOLDS_MAX, "all of them are shown");
+	tap_is(ctl_count(ctl, KHX_EXITS_CMD_THRESHOLD_GET),
+	       KHX_EXITS_THRESHOLDS_MAX, "all of them are shown");
 	for (int i = 0; i < KHX_EXITS_THRESHOLDS_MAX; i++) {
 		snprintf(name, sizeof(name), "r%d", i);
 		failed += !!unset_threshold(ctl, name);

@@ -113,11 +113,6 @@ static void test_powerless(const char *name, int (*lose)(void))
 	tap_is(status, 0, "%s", name);
 }
 
-static int become_nobody(void)
-{
-	return setgid(65534) || setuid(65534);
-}
-
 /* All privileges but one, which is no matter of networks. */
 static int lose_sys_admin(void)
 {
@@ -202,13 +197,6 @@ static void crowd_leave(struct crowd *crowd, int down_to)
 		crowd->go(--crowd->left);
 }
 
-static int count_cb(const struct nlmsghdr *nlh, void *data)
-{
-	(void)nlh;
-	++*(int *)data;
-	return MNL_CB_OK;
-}
-
 static int leave_cb(const struct nlmsghdr *nlh, void *data)
 {
 	struct crowd *crowd = data;
@@ -220,19 +208,15 @@ static int leave_cb(const struct nlmsghdr *nlh, void *data)
 
 static void test_crowd(struct ctl *ctl, struct crowd *crowd)
 {
-	int nr = 0;
-
 	for (crowd->left = 0; crowd->left < crowd->nr; crowd->left++)
 		crowd->come(crowd->left);
-	ctl_run(ctl, ctl_request(ctl, crowd->cmd, NLM_F_DUMP), count_cb, &nr);
-	tap_is(nr, crowd->nr, "all of many %s are listed", crowd->name);
+	tap_is(ctl_count(ctl, crowd->cmd), crowd->nr, "all of many %s are listed",
+	       crowd->name);
 	tap_ok(!ctl->interrupted, "at once");
 	ctl_run(ctl, ctl_request(ctl, crowd->cmd, NLM_F_DUMP), leave_cb, crowd);
 	tap_ok(ctl->interrupted, "where one goes meanwhile, the reader is told");
 	crowd_leave(crowd, 0);
-	nr = 0;
-	ctl_run(ctl, ctl_request(ctl, crowd->cmd, NLM_F_DUMP), count_cb, &nr);
-	tap_is(nr, 0, "and none that is gone");
+	tap_is(ctl_count(ctl, crowd->cmd), 0, "and none that is gone");
 }
 
 static void test_crowds(struct ctl *ctl)
@@ -430,7 +414,7 @@ int main(int argc, char **argv)
 	requests_test(ctl, requests, N_REQUESTS);
 	tap_is(figure("run"), 0, "nothing of what was refused was done");
 	tap_is(figure("cpu_limit"), 10, "and what was asked for was");
-	test_powerless("others change nothing and see no files", become_nobody);
+	test_powerless("others change nothing and see no files", ctl_become_nobody);
 	test_powerless("nor does one who may do all but administer",
 		       lose_sys_admin);
 	test_elsewhere();
