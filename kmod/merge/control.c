@@ -141,6 +141,8 @@ static int khx_merge_control_apply(enum khx_merge_setting which,
 int khx_merge_control_set(enum khx_merge_setting which, unsigned int value)
 {
 	const struct khx_merge_setting_info *info = &khx_merge_settings[which];
+	unsigned int before;
+	bool changed;
 	int ret;
 
 	if (value < info->min || value > info->max)
@@ -148,10 +150,14 @@ int khx_merge_control_set(enum khx_merge_setting which, unsigned int value)
 	ret = mutex_lock_interruptible(&khx_merge_control_lock);
 	if (ret)
 		return ret;
+	before = khx_merge_control_get(which);
 	ret = khx_merge_control_apply(which, value);
+	changed = khx_merge_control_get(which) != before;
 	mutex_unlock(&khx_merge_control_lock);
-	atomic_inc(&khx_merge_control_changes);
-	wake_up_interruptible(&khx_merge_control_wait);
+	if (changed) {
+		atomic_inc(&khx_merge_control_changes);
+		wake_up_interruptible(&khx_merge_control_wait);
+	}
 	return ret;
 }
 
@@ -293,6 +299,16 @@ static void khx_merge_control_stopped(void)
 	khx_merge_control_begin();
 }
 
+/* What the scanner cost with other settings says nothing of what it will cost now. */
+static void khx_merge_control_changed(void)
+{
+	bool guarded = khx_merge_guard_engaged();
+
+	khx_merge_guard_reset(khx_merge_control_cpu());
+	if (guarded)
+		khx_merge_netlink_guard();
+}
+
 /* Until time is up or a setting has changed: what was to be an hour may be none. */
 static void khx_merge_control_sleep(unsigned int msecs, int changes)
 {
@@ -306,7 +322,7 @@ static void khx_merge_control_sleep(unsigned int msecs, int changes)
 static int khx_merge_control_thread(void *unused)
 {
 	struct khx_merge_progress pass = {};
-	int changes;
+	int changes, known = 0;
 
 	set_freezable();
 	set_user_nice(current, 5);
@@ -316,6 +332,9 @@ static int khx_merge_control_thread(void *unused)
 			continue;
 		}
 		changes = atomic_read(&khx_merge_control_changes);
+		if (changes != known)
+			khx_merge_control_changed();
+		known = changes;
 		khx_merge_control_sleep(khx_merge_control_round(&pass), changes);
 		try_to_freeze();
 		cond_resched();

@@ -10,7 +10,8 @@
  * than merging saves, the guard engages: the scanner is slowed to a trickle.
  *
  * It goes on at full speed when the saving has come to be worth what it cost
- * when the guard engaged. A trickle still merges, so this can happen.
+ * when the guard engaged. A trickle still merges, so this can happen. Whenever a
+ * setting is changed it begins anew, as with others it may cost less.
  *
  * There is no verdict before three passes, as merging needs two, nor before 19 where
  * there are pages of 2 MiB: the last of them have been looked at twice after 16, and
