@@ -194,7 +194,7 @@ static int transfer(char **argv, bool to_client)
 {
 	struct request req = {
 		.magic = MAGIC,
-		.bytes = strtoull(argv[2], NULL, 0) << 20,
+		.bytes = strtod(argv[2], NULL) * (1 << 20),
 		.seed = strtoull(argv[3], NULL, 0),
 		.to_client = to_client,
 	};
