@@ -193,9 +193,9 @@ static void khx_merge_control_scan(struct khx_merge_progress *pass)
 {
 	unsigned int left = khx_merge_control_get(KHX_MERGE_PAGES_TO_SCAN);
 
-	do
+	do {
 		cond_resched();
-	while (khx_merge_control_batch(&left, pass));
+	} while (khx_merge_control_batch(&left, pass));
 }
 
 /* Sleep after @work_ns of work, so that it stays within the share of a CPU. */
@@ -212,12 +212,12 @@ static unsigned int khx_merge_control_pause(u64 work_ns, unsigned int idle_msecs
 }
 
 /*
- * What passes have merged, and what has been written again meanwhile, the last ones
+ * What passes have gained, and what has been written again meanwhile, the last ones
  * above all: a pass counts for a quarter, as not each pass merges what is written
- * before the next.
+ * before the next. Both are sums, four times the mean.
  */
 static struct khx_merge_pace {
-	long merges;
+	long gains;
 	long breaks;
 	long breaks_before;	/* of all time, at the end of the last pass */
 	unsigned int idle_msecs;	/* after it */
@@ -244,7 +244,7 @@ static void khx_merge_control_churn(struct khx_merge_pace *pace,
 {
 	long breaks = khx_merge_control_breaks();
 
-	pace->merges += (long)pass->merges - pace->merges / 4;
+	pace->gains += (long)pass->gains - pace->gains / 4;
 	pace->breaks += breaks - pace->breaks_before - pace->breaks / 4;
 	pace->breaks_before = breaks;
 }
@@ -257,26 +257,27 @@ static unsigned int khx_merge_control_idle(struct khx_merge_pace *pace,
 					   const struct khx_merge_progress *pass)
 {
 	unsigned int pause = khx_merge_control_get(KHX_MERGE_SLEEP_MSECS);
-	unsigned int most = pass->merges ? KHX_MERGE_CHURN_MAX_MSECS :
-					   KHX_MERGE_IDLE_MAX_MSECS;
+	unsigned int most = pass->gains ? KHX_MERGE_CHURN_MAX_MSECS :
+					  KHX_MERGE_IDLE_MAX_MSECS;
 
 	khx_merge_control_churn(pace, pass);
 	if (!pause)
 		return 0;
-	if (pass->merges && 2 * pace->breaks < pace->merges)
+	if (pass->gains && 2 * pace->breaks < pace->gains)
 		return pace->idle_msecs / 4;
 	return clamp(pace->idle_msecs * 2, pause, max(pause, most));
 }
 
 static unsigned int khx_merge_control_round(struct khx_merge_progress *pass)
 {
+	const u64 work_before = pass->work_ns, cpu_before = khx_merge_cpu_ns;
 	struct khx_merge_pace *pace = &khx_merge_pace;
-	u64 work = pass->work_ns, cpu = khx_merge_cpu_ns;
+	u64 work;
 
 	khx_merge_control_scan(pass);
 	WRITE_ONCE(khx_merge_cpu_ns, current->se.sum_exec_runtime);
 	/* To begin and to end a round takes time, too; of short ones most of it. */
-	work = max(pass->work_ns - work, khx_merge_cpu_ns - cpu);
+	work = max(pass->work_ns - work_before, khx_merge_cpu_ns - cpu_before);
 	if (khx_merge_guard_judge(khx_merge_cpu_ns))
 		khx_merge_netlink_guard();
 	if (!pass->pass_done)

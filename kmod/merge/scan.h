@@ -25,7 +25,7 @@ struct khx_merge_turn {
 
 /* What the mechanism tells the policy. */
 struct khx_merge_progress {
-	unsigned long merges;		/* pages merged or zeroed */
+	unsigned long gains;		/* pages merged or zeroed, or of 2 MiB, split */
 	u64 work_ns;			/* time, without waiting for the scan lock */
 	bool pass_done;			/* every file has been seen */
 };

@@ -333,6 +333,6 @@ void khx_merge_settle_run(struct khx_merge_run *run,
 	}
 	/* Frames are given back together, which costs half. */
 	khx_release_folios(run->folios, merged);
-	progress->merges += merged;
+	progress->gains += merged;
 	run->nr = 0;
 }

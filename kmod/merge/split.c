@@ -127,7 +127,7 @@ bool khx_merge_split_scan(struct khx_merge_file *file, struct khx_merge_turn *tu
 		if (khx_merge_split_pays(file, first, rules) &&
 		    !khx_merge_block_try_split(file, first)) {
 			turn->left += KHX_MERGE_BLOCK_PAGES;
-			progress->merges++;	/* not yet, but there will be */
+			progress->gains++;
 		}
 	}
 	turn->block = ULONG_MAX;
