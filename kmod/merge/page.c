@@ -173,54 +173,68 @@ static int khx_merge_page_node(struct khx_merge_file *file, pgoff_t index)
 	return node;
 }
 
+/* What is there, to be written; NULL if it is not private now. */
+static struct folio *khx_merge_page_take(struct khx_merge_file *file, pgoff_t index)
+{
+	enum khx_merge_state state;
+	struct folio *folio = khx_merge_index_lock(file, index, &state);
+
+	if (folio && state == KHX_MERGE_PAGE_PRIVATE) {
+		khx_merge_page_touch(file, index, folio);
+		return folio;
+	}
+	if (folio)
+		khx_merge_index_unlock(folio);
+	return NULL;
+}
+
+/* A private page in place of what is there; NULL if that is not in state @was now. */
+static struct folio *khx_merge_page_own(struct khx_merge_file *file, pgoff_t index,
+					enum khx_merge_state was,
+					struct vm_area_struct *vma,
+					unsigned long addr)
+{
+	struct khx_merge_payer payer;
+	struct folio *folio;
+	int ret;
+
+	folio = khx_merge_alloc_small(file, vma, addr,
+				      khx_merge_page_node(file, index),
+				      was != KHX_MERGE_PAGE_MERGED);
+	if (!folio)
+		return ERR_PTR(-ENOMEM);
+	folio_get(folio);	/* the caller's, beside the entry's */
+	khx_merge_payer_enter(&payer, file, vma);
+	ret = khx_merge_page_install(file, index, was, folio);
+	khx_merge_payer_leave(&payer);
+	if (!ret) {
+		if (was == KHX_MERGE_PAGE_MERGED ||
+		    khx_merge_history_was_zeroed(file, index))
+			khx_merge_history_broken(file, index);
+		return folio;
+	}
+
+	khx_merge_index_unlock(folio);
+	folio_put(folio);
+	if (ret == -ENOSPC)
+		khx_merge_netlink_full(khx_merge_file_super(file));
+	return ret == -EAGAIN ? NULL : ERR_PTR(ret);
+}
+
 struct folio *khx_merge_page_writable(struct khx_merge_file *file, pgoff_t index,
 				      struct vm_area_struct *vma,
 				      unsigned long addr)
 {
-	struct khx_merge_payer payer;
+	struct folio *folio = khx_merge_block_lock(file, index, vma, addr);
 	enum khx_merge_state state;
-	struct folio *folio;
-	int ret;
 
-	folio = khx_merge_block_lock(file, index, vma, addr);
-	if (folio)
-		return folio;
-	for (;;) {
+	while (!folio) {
 		state = khx_merge_index_peek(&file->pages, index);
-		if (state == KHX_MERGE_PAGE_PRIVATE) {
-			folio = khx_merge_index_lock(file, index, &state);
-			if (folio && state == KHX_MERGE_PAGE_PRIVATE) {
-				khx_merge_page_touch(file, index, folio);
-				return folio;
-			}
-			if (folio)
-				khx_merge_index_unlock(folio);
-			continue;
-		}
-
-		folio = khx_merge_alloc_small(file, vma, addr,
-					      khx_merge_page_node(file, index),
-					      state != KHX_MERGE_PAGE_MERGED);
-		if (!folio)
-			return ERR_PTR(-ENOMEM);
-		folio_get(folio);	/* the caller's, beside the entry's */
-		khx_merge_payer_enter(&payer, file, vma);
-		ret = khx_merge_page_install(file, index, state, folio);
-		khx_merge_payer_leave(&payer);
-		if (!ret) {
-			if (state == KHX_MERGE_PAGE_MERGED ||
-			    khx_merge_history_was_zeroed(file, index))
-				khx_merge_history_broken(file, index);
-			return folio;
-		}
-
-		khx_merge_index_unlock(folio);
-		folio_put(folio);
-		if (ret == -ENOSPC)
-			khx_merge_netlink_full(khx_merge_file_super(file));
-		if (ret != -EAGAIN)
-			return ERR_PTR(ret);
+		folio = state == KHX_MERGE_PAGE_PRIVATE ?
+			khx_merge_page_take(file, index) :
+			khx_merge_page_own(file, index, state, vma, addr);
 	}
+	return folio;
 }
 
 /*
@@ -350,9 +364,9 @@ static void khx_merge_page_drop_zero(struct khx_merge_file *file, pgoff_t index,
 	khx_merge_page_unmap(file, index);
 }
 
-/* Returns whether it took room, of which @room pages are given back. */
-static bool khx_merge_page_empty(struct khx_merge_file *file, pgoff_t index,
-				 unsigned int room)
+/* Returns whether it took room, which is given back or the caller's. */
+static bool khx_merge_page_vacate(struct khx_merge_file *file, pgoff_t index,
+				  bool keep_room)
 {
 	struct khx_merge_stable *stable = NULL;
 	enum khx_merge_state state;
@@ -377,7 +391,8 @@ static bool khx_merge_page_empty(struct khx_merge_file *file, pgoff_t index,
 		khx_merge_file_count(file, KHX_MERGE_MERGED, -1);
 	}
 	/* This first: who finds the hole may need the room. */
-	khx_merge_super_uncharge(khx_merge_file_super(file), room);
+	if (!keep_room)
+		khx_merge_super_uncharge(khx_merge_file_super(file), 1);
 	khx_merge_index_replace(file, index, NULL, KHX_MERGE_PAGE_HOLE);
 	khx_merge_index_unlock(folio);
 
@@ -392,12 +407,12 @@ void khx_merge_page_drop(struct khx_merge_file *file, pgoff_t index, bool zeros)
 {
 	if (zeros ||
 	    khx_merge_index_peek(&file->pages, index) != KHX_MERGE_PAGE_ZERO)
-		khx_merge_page_empty(file, index, 1);
+		khx_merge_page_vacate(file, index, false);
 }
 
 bool khx_merge_page_remove(struct khx_merge_file *file, pgoff_t index)
 {
-	return khx_merge_page_empty(file, index, 0);
+	return khx_merge_page_vacate(file, index, true);
 }
 
 bool khx_merge_page_isolated(struct folio *folio)
