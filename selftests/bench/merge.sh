@@ -82,6 +82,9 @@ out=$(dirname "$program")/guests
 mkdir -p "$out"
 out=$(realpath "$out")
 ${CC:-cc} -O2 -Wall -Wextra -shared -fPIC -o "$out/total.so" "$here/total.c"
+# What the guests are sent, and what serves their disks.
+make -s -C "$here/../net" all
+make -s -C "$here/../.." tools
 KHX_GUEST_COUNTS=$GUESTS "$here/../vm/run" --smp 1 --again 2 --timeout 9000 \
 	--out "$out" --qemu "-plugin $out/total.so,out=$out/insns" \
 	"$here/../vm/area" merge run_guest_tests \
