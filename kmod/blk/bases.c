@@ -25,17 +25,20 @@ void khx_blk_bases_drop(struct khx_blk *blk)
 /*
  * A file system that tracks what is dirty does not expect it of a page that it was not
  * told of, and one pinned for so long may be (before 6.5: since then, such a page
- * cannot be pinned).
+ * cannot be pinned). Returns 0, -EFAULT for such a page, or -EINTR: how long it is
+ * locked may be the owner's affair, as of a file of his own FUSE server.
  */
-static bool khx_blk_bases_may_dirty(struct page *page)
+static int khx_blk_bases_check(struct page *page)
 {
 	struct folio *folio = page_folio(page);
 	struct address_space *mapping;
-	bool ret;
+	int ret = 0;
 
-	folio_lock(folio);
+	if (folio_lock_killable(folio))
+		return -EINTR;
 	mapping = folio_mapping(folio);
-	ret = !mapping || !mapping_can_writeback(mapping);
+	if (mapping && mapping_can_writeback(mapping))
+		ret = -EFAULT;
 	folio_unlock(folio);
 	return ret;
 }
@@ -66,9 +69,10 @@ long khx_blk_bases_set(struct khx_blk *blk, const u64 __user *argp)
 					  FOLL_WRITE | FOLL_LONGTERM, &page);
 		if (ret != 1)
 			return ret < 0 ? ret : -EFAULT;
-		if (!khx_blk_bases_may_dirty(page)) {
+		ret = khx_blk_bases_check(page);
+		if (ret) {
 			unpin_user_page(page);
-			return -EFAULT;
+			return ret;
 		}
 	}
 	khx_blk_bases_drop(blk);
