@@ -34,12 +34,12 @@ u32 khx_virtqueue_poll_begin(struct khx_virtqueue *vq)
 
 	lockdep_assert_held(&vq->mutex);
 	if (!max) {
-		vq->poll_us = 0;
+		WRITE_ONCE(vq->poll_us, 0);
 		return 0;
 	}
 	/* The first one has all the time, and so has one after a change. */
 	if (!vq->poll_us || vq->poll_us > max)
-		vq->poll_us = max;
+		WRITE_ONCE(vq->poll_us, max);
 	vq->stats.polls++;
 	return vq->poll_us;
 }
@@ -59,10 +59,10 @@ void khx_virtqueue_poll_end(struct khx_virtqueue *vq, bool hit)
 	lockdep_assert_held(&vq->mutex);
 	if (hit) {
 		vq->stats.poll_hits++;
-		vq->poll_us = min(vq->poll_us * 2, max);
+		WRITE_ONCE(vq->poll_us, min(vq->poll_us * 2, max));
 	} else {
-		vq->poll_us = max(vq->poll_us / 2,
-				  DIV_ROUND_UP(max, KHX_POLL_FLOOR));
+		WRITE_ONCE(vq->poll_us, max(vq->poll_us / 2,
+					    DIV_ROUND_UP(max, KHX_POLL_FLOOR)));
 	}
 }
 EXPORT_SYMBOL_GPL(khx_virtqueue_poll_end);

@@ -472,9 +472,9 @@ void khx_virtqueue_reset(struct khx_virtqueue *vq)
 	vq->log_base = NULL;
 	vq->log_used_gpa = 0;
 	vq->log_used = false;
-	vq->busyloop_us = 0;
-	vq->poll_us = 0;
-	vq->weight = KHX_WEIGHT_DEFAULT;
+	WRITE_ONCE(vq->busyloop_us, 0);
+	WRITE_ONCE(vq->poll_us, 0);
+	WRITE_ONCE(vq->weight, KHX_WEIGHT_DEFAULT);
 	vq->legacy_le = virtio_legacy_is_little_endian();
 	khx_virtqueue_set_memory(vq, NULL);
 	khx_virtqueue_set_features(vq, 0);

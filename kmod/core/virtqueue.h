@@ -242,7 +242,7 @@ struct khx_virtqueue {
 	u32 busyloop_us;
 	u32 weight;
 
-	/* Guarded by @mutex. */
+	/* Guarded by @mutex, and shown to whoever asks without it. */
 	void *backend;
 	const char *fault;
 	u32 poll_us;
