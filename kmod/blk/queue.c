@@ -274,8 +274,9 @@ void khx_blk_request_done(struct khx_blk_request *req, int error)
 	struct khx_blk_queue *queue = req->queue;
 
 	req->error = error;
-	/* The worker, who has the mutex, from within submitting. */
+	/* The worker, from within submitting. */
 	if (READ_ONCE(queue->polling) == current && in_task()) {
+		lockdep_assert_held(&queue->vq.mutex);
 		__llist_add(&req->done, &queue->done_here);
 		return;
 	}
