@@ -419,6 +419,8 @@ static int khx_packed_complete(struct khx_virtqueue *vq,
 err_fault:
 	user_access_end();
 	khx_packed_take_back(vq, chains, i);
+	/* Whoever copied the marks is to see that they are gone. */
+	khx_packed_log(vq, vq->next_used, chains, min(i + 1, n));
 	return -EFAULT;
 }
 

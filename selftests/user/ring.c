@@ -196,6 +196,7 @@ static void walk_free(void)
 			item_free(w.rig.ring.states[i].cookie);
 	rig_destroy(&w.rig);
 	free(w.dirty);
+	free(w.dirty_ring);
 }
 
 static void walk_steps(unsigned int nr_steps)
@@ -240,6 +241,7 @@ static void run_scenario(u64 scenario)
 		shim_die("setup: %d", ret);
 	if (setup.log) {
 		w.dirty = calloc(1, w.rig.guest.log_size);
+		w.dirty_ring = calloc(1, w.rig.guest.log_size);
 		/* What the start itself wrote: no hook saw it. */
 		memcpy(w.dirty, w.rig.guest.log, w.rig.guest.log_size);
 	}

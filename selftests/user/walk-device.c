@@ -120,10 +120,22 @@ static bool signal_wanted(u64 old, u64 new)
 	return (behind % lap + lap) % lap < new - old;
 }
 
+/*
+ * A completion in the midst of which the ring is gone: a packed one has been written
+ * to, and what of that is taken back is the driver's to see on the other side, too.
+ */
+static void failure_check(u64 faults, u64 log_faults)
+{
+	if (rig_is_packed(&w.rig) && shim.nr_faults == faults + 1 &&
+	    shim.nr_log_faults == log_faults)
+		log_check_ring();
+}
+
 /* Complete, and see whether it signals as it should. */
 static void complete(struct khx_chain *chains, unsigned int n)
 {
 	u64 old = w.completed_slots, new = old, calls = w.rig.call.count;
+	u64 faults = shim.nr_faults, log_faults = shim.nr_log_faults;
 	bool wanted;
 	unsigned int i;
 
@@ -132,6 +144,7 @@ static void complete(struct khx_chain *chains, unsigned int n)
 	w.nr_completed += n;
 	w.completed_slots = new;
 	khx_virtqueue_complete(&w.rig.vq, chains, n);
+	failure_check(faults, log_faults);
 
 	tally.chains += n;
 	calls = w.rig.call.count - calls;

@@ -76,6 +76,7 @@ struct walk {
 	unsigned int nr_pending;
 
 	u8 *dirty;			/* pages written, as the log is laid out */
+	u8 *dirty_ring;			/* and those that the core wrote */
 };
 
 /* How much the walks did, for the report. */
@@ -106,6 +107,7 @@ void dirty_add(u64 gpa, u64 len);
 void dirty_add_hva(const char *hva, size_t len);
 void log_collect(void);
 void log_check(void);
+void log_check_ring(void);
 
 /* walk-driver.c: offers random chains and checks what comes back. */
 void item_free(struct item *item);

@@ -174,8 +174,10 @@ int arch_futex_atomic_op_inuser(int op, u32 arg, int *old, u32 *word)
 	if ((uintptr_t)word % sizeof(*word))
 		shim_die("futex operation on unaligned %p", (void *)word);
 	if (!access_ok(word, sizeof(*word)) ||
-	    !shim_access(word, sizeof(*word), true))
+	    !shim_access(word, sizeof(*word), true)) {
+		shim.nr_log_faults++;
 		return -EFAULT;
+	}
 	if (shim.log_hook)
 		shim.log_hook(word, arg);
 	*old = *word;

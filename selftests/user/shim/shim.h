@@ -97,6 +97,7 @@ struct shim {
 	u64 random;			/* state of shim_random() */
 	u64 nr_accesses;
 	u64 nr_faults;			/* -EFAULT returned, for any reason */
+	u64 nr_log_faults;		/* and that for a word of a dirty log */
 	u64 bytes_copied;
 	unsigned int alloc_rate;	/* allocations fail: one in so many */
 	const char *open_begin;		/* the open user access section */
