@@ -16,7 +16,6 @@
 #include <linux/kthread.h>
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
@@ -86,19 +85,6 @@ void khx_blk_backend_punt(struct khx_blk_request *req)
 {
 	if (!khx_blk_threads_queue(&req->queue->blk->backend->threads, req))
 		khx_blk_backend_orphan(req);
-}
-
-/**
- * khx_blk_backend_is_killed - may an error mean no more than that?
- *
- * Of a task whose process is being killed many things fail that would not, or
- * not for long, for others.
- *
- * Context: Any; where no task of ours runs, nothing of it is killed.
- */
-bool khx_blk_backend_is_killed(void)
-{
-	return in_task() && fatal_signal_pending(current);
 }
 
 #ifdef CONFIG_BLK_CGROUP

@@ -99,7 +99,6 @@ struct khx_blk_backend *khx_blk_backend_create(int fd, u32 flags);
 void khx_blk_backend_destroy(struct khx_blk_backend *be);
 void khx_blk_backend_punt(struct khx_blk_request *req);
 void khx_blk_backend_orphan(struct khx_blk_request *req);
-bool khx_blk_backend_is_killed(void);
 struct mem_cgroup *khx_blk_backend_charge(struct khx_blk_backend *be);
 void khx_blk_backend_uncharge(struct mem_cgroup *old);
 

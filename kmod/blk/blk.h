@@ -72,7 +72,7 @@ struct khx_blk_queue {
 	struct llist_head done ____cacheline_aligned_in_smp;
 	struct task_struct *polling;	/* the worker, if it looks by itself */
 	struct khx_work done_work;
-	struct work_struct orphan_work;	/* in its place if there is no worker */
+	struct work_struct reap_work;	/* in its place if there is no worker */
 
 	/* Who stops the queue waits here for @in_flight to become 0. */
 	wait_queue_head_t drained;
@@ -155,8 +155,7 @@ void khx_blk_queue_finish(struct khx_blk_queue *queue,
 			  const struct khx_chain *chain);
 void khx_blk_queue_retire(struct khx_blk_queue *queue,
 			  struct khx_blk_request *req);
-bool khx_blk_queue_is_killed(void);
-void khx_blk_queue_orphan(struct khx_blk_queue *queue,
-			  struct khx_blk_request *req);
+void khx_blk_queue_redo(struct khx_blk_queue *queue,
+			struct khx_blk_request *req);
 
 #endif /* KHX_BLK_H */

@@ -46,7 +46,7 @@ static void khx_blk_file_moved(struct khx_blk_request *req, long ret)
 		khx_blk_request_done(req, 0);
 	else if (ret > 0 ||
 		 (ret == -EAGAIN && req->iocb.ki_flags & IOCB_NOWAIT) ||
-		 (ret && khx_blk_backend_is_killed()))
+		 (ret && khx_is_killed()))
 		khx_blk_backend_punt(req);
 	else
 		/* 0: the file was cut off. */
@@ -255,7 +255,7 @@ static void khx_blk_file_work(struct khx_blk_request *req)
 		/* Of a write-back that failed, only one flush is told. */
 		again = ret == -EINTR || ret == -ERESTARTSYS;
 	}
-	if (ret && again && khx_blk_backend_is_killed())
+	if (ret && again && khx_is_killed())
 		khx_blk_backend_punt(req);
 	else
 		khx_blk_request_done(req, ret);

@@ -47,7 +47,6 @@
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
-#include <linux/sched/signal.h>
 #include <linux/timekeeping.h>
 
 #include "blk/backend.h"
@@ -151,37 +150,23 @@ static void khx_blk_queue_sync_memory(struct khx_blk_queue *queue)
 						&queue->pool->requests[i]);
 }
 
-/**
- * khx_blk_queue_is_killed - should somebody else go on with a queue's work?
- *
- * A worker that is a thread of its owner's process can no longer have pages made
- * when that is killed, others can. A kernel thread (before 6.4) is sent SIGKILL only
- * to end a wait that its owner holds up: nobody else would wait less.
- *
- * Context: Any task's.
- */
-bool khx_blk_queue_is_killed(void)
+/* Have somebody go on who is not killed: see reap_work. */
+static void khx_blk_queue_hand_over(struct khx_blk_queue *queue)
 {
-	return fatal_signal_pending(current) && !(current->flags & PF_KTHREAD);
-}
-
-/* Have somebody look at what is done who is not killed: see orphan_work. */
-static void khx_blk_queue_punt(struct khx_blk_queue *queue)
-{
-	queue_work(queue->blk->backend->wq, &queue->orphan_work);
+	queue_work(queue->blk->backend->wq, &queue->reap_work);
 }
 
 /**
- * khx_blk_queue_orphan - have somebody go on with a request who is not killed
+ * khx_blk_queue_redo - have somebody go on with a request who is not killed
  * @queue: queue
  * @req: in flight, and not with the backend
  */
-void khx_blk_queue_orphan(struct khx_blk_queue *queue,
-			  struct khx_blk_request *req)
+void khx_blk_queue_redo(struct khx_blk_queue *queue,
+			struct khx_blk_request *req)
 {
 	lockdep_assert_held(&queue->vq.mutex);
 	llist_add(&req->done, &queue->done);
-	khx_blk_queue_punt(queue);
+	khx_blk_queue_hand_over(queue);
 }
 
 static bool khx_blk_queue_has_done(const struct khx_blk_queue *queue)
@@ -208,8 +193,8 @@ static void khx_blk_queue_reap(struct khx_blk_queue *queue)
 	lockdep_assert_held(&queue->vq.mutex);
 	if (!khx_blk_queue_has_done(queue))
 		return;
-	if (unlikely(khx_blk_queue_is_killed())) {
-		khx_blk_queue_punt(queue);
+	if (unlikely(khx_hands_over())) {
+		khx_blk_queue_hand_over(queue);
 		return;
 	}
 
@@ -243,10 +228,10 @@ static void khx_blk_queue_done_work(struct khx_work *work)
  * but what is on the list stays in flight as long as we have the mutex, and
  * the device does not let go of its mm before nothing is.
  */
-static void khx_blk_queue_orphan_work(struct work_struct *work)
+static void khx_blk_queue_reap_work(struct work_struct *work)
 {
 	struct khx_blk_queue *queue = container_of(work, struct khx_blk_queue,
-						   orphan_work);
+						   reap_work);
 	struct mem_cgroup *old;
 	struct mm_struct *mm;
 
@@ -286,7 +271,7 @@ void khx_blk_request_done(struct khx_blk_request *req, int error)
 	if (llist_add(&req->done, &queue->done) &&
 	    !READ_ONCE(queue->polling) &&
 	    !khx_virtqueue_queue_work(&queue->vq, &queue->done_work))
-		khx_blk_queue_punt(queue);
+		khx_blk_queue_hand_over(queue);
 	rcu_read_unlock();
 }
 
@@ -374,8 +359,8 @@ void khx_blk_queue_handle(struct khx_virtqueue *vq)
 
 	if (unlikely(queue->blocked))
 		return;
-	/* Killed: pinning would fail, which is not for the driver to know. */
-	if (fatal_signal_pending(current))
+	/* Pinning would fail, which is not for the driver to know. */
+	if (khx_is_killed())
 		return;
 	WRITE_ONCE(queue->polling, current);
 	khx_blk_queue_poll(queue);
@@ -491,6 +476,6 @@ void khx_blk_queue_init(struct khx_blk_queue *queue, struct khx_blk *blk)
 	init_llist_head(&queue->done_here);
 	init_llist_head(&queue->done);
 	khx_work_init(&queue->done_work, khx_blk_queue_done_work);
-	INIT_WORK(&queue->orphan_work, khx_blk_queue_orphan_work);
+	INIT_WORK(&queue->reap_work, khx_blk_queue_reap_work);
 	init_waitqueue_head(&queue->drained);
 }

@@ -71,7 +71,7 @@ static int khx_blk_request_finish(struct khx_blk_request *req, int error)
 	struct khx_chain *chain = &req->chain;
 
 	if (unlikely(khx_blk_request_write_status(req, khx_blk_status(error)))) {
-		if (khx_blk_queue_is_killed())
+		if (khx_hands_over())
 			return -EINTR;
 		khx_virtqueue_fail(&queue->vq, -EFAULT, "status not writable");
 	} else {
@@ -249,7 +249,7 @@ static int khx_blk_request_range(struct khx_blk_request *req, u32 max,
 	if (req->chain.len_out != hdr_len + sizeof(range))
 		return -EINVAL;
 	if (khx_blk_chain_read(&req->chain, hdr_len, &range, sizeof(range)))
-		return khx_blk_window_error();
+		return khx_memory_error();
 	sector = le64_to_cpu(range.sector);
 	nr = le32_to_cpu(range.num_sectors);
 	flags = le32_to_cpu(range.flags);
@@ -309,7 +309,7 @@ static int khx_blk_request_begin(struct khx_blk_request *req)
 	if (req->chain.len_out < sizeof(hdr))
 		return -EINVAL;
 	if (khx_blk_request_read_header(req, &hdr))
-		return khx_blk_window_error();
+		return khx_memory_error();
 	sector = khx64_to_cpu(vq, hdr.sector);
 
 	switch (khx32_to_cpu(vq, hdr.type)) {
@@ -412,5 +412,5 @@ void khx_blk_request_step(struct khx_blk_request *req)
 		ret = khx_blk_request_finish(req, ret);
 	}
 	if (ret)
-		khx_blk_queue_orphan(req->queue, req);
+		khx_blk_queue_redo(req->queue, req);
 }

@@ -111,11 +111,6 @@ void khx_blk_request_done(struct khx_blk_request *req, int error);
 bool khx_blk_window_is_aligned(const struct khx_blk_request *req, u32 mask,
 			       u32 block);
 u32 khx_blk_window_pages(const struct khx_blk_request *req);
-/*
- * Memory could not be had: -EFAULT; or -EINTR, as of a task that is being killed that
- * says nothing about the memory.
- */
-int khx_blk_window_error(void);
 int khx_blk_window_fill(struct khx_blk_request *req);
 int khx_blk_window_release(struct khx_blk_request *req);
 int khx_blk_chain_read(const struct khx_chain *chain, u32 offset, void *to,

@@ -18,7 +18,6 @@
 #include <linux/lockdep.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
-#include <linux/sched/signal.h>
 
 #include "blk/backend.h"
 #include "blk/request.h"
@@ -107,7 +106,7 @@ static void khx_blk_thread_work(struct khx_work *work)
 	struct khx_blk_request *req;
 
 	while ((req = khx_blk_thread_next(thread))) {
-		if (fatal_signal_pending(current))
+		if (khx_is_killed())
 			khx_blk_backend_orphan(req);
 		else
 			thread->threads->work(req);

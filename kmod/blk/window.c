@@ -161,11 +161,6 @@ static void khx_blk_window_unpin(struct khx_blk_request *req, bool dirty)
 	req->nr_bvecs = 0;
 }
 
-int khx_blk_window_error(void)
-{
-	return khx_blk_queue_is_killed() ? -EINTR : -EFAULT;
-}
-
 /* Pin @size bytes at the cursor. Returns how many pages, -EFAULT or -EINTR. */
 static int khx_blk_window_pin(struct khx_blk_request *req, unsigned long addr,
 			      u64 size)
@@ -180,7 +175,7 @@ static int khx_blk_window_pin(struct khx_blk_request *req, unsigned long addr,
 	if (pinned != n) {
 		if (pinned > 0)
 			unpin_user_pages(pages, pinned);
-		return khx_blk_window_error();
+		return khx_memory_error();
 	}
 	for (i = 0; i < n; i++, offset = 0, size -= len) {
 		len = min_t(u64, size, PAGE_SIZE - offset);
@@ -238,7 +233,7 @@ static int khx_blk_window_copy(struct khx_blk_request *req, struct page *page,
 			 copy_to_user(uaddr, addr, size) :
 			 copy_from_user(addr, uaddr, size);
 		if (missed)
-			return khx_blk_window_error();
+			return khx_memory_error();
 		khx_blk_window_advance(req, size);
 	}
 	return 0;

@@ -13,7 +13,6 @@
  * clear it and copy the old page. Callers log once the data is in place.
  */
 #include <linux/minmax.h>
-#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <linux/vhost_types.h>
 
@@ -23,6 +22,7 @@
 
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/worker.h"
 
 /* Pages that are logged before others may have the processor. */
 #define KHX_LOG_TURN	1024
@@ -38,7 +38,7 @@ static int khx_log_set_page(void __user *base, u64 page)
 	bit = (__force u32)cpu_to_le32(bit);
 	/* Some architectures give up for a moment when others write the word, too. */
 	while ((ret = arch_futex_atomic_op_inuser(FUTEX_OP_OR, bit, &old, word)) ==
-	       -EAGAIN && !fatal_signal_pending(current))
+	       -EAGAIN && !khx_is_killed())
 		cond_resched();
 	return ret ? -EFAULT : 0;
 }

@@ -103,6 +103,7 @@ struct shim {
 	const char *open_begin;		/* the open user access section */
 	size_t open_len;
 	bool in_hook;
+	bool killed;			/* SIGKILL is pending */
 	char context[160];		/* printed when the process dies */
 };
 
@@ -220,7 +221,16 @@ static inline void mutex_unlock(struct mutex *mutex)
 } while (0)
 
 #define cond_resched()			do { } while (0)
-#define fatal_signal_pending(task)	false
+
+/* The one task. */
+struct task_struct {
+	unsigned int flags;
+};
+
+#define PF_KTHREAD			1
+#define current				(&(struct task_struct){ 0 })
+#define fatal_signal_pending(task)	((void)(task), shim.killed)
+#define in_task()			true
 #define rcu_read_lock()			do { } while (0)
 #define rcu_read_unlock()		do { } while (0)
 #define rcu_dereference(p)		(p)
