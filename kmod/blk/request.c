@@ -229,8 +229,9 @@ static int khx_blk_request_get_id(struct khx_blk_request *req)
 
 	if (!len)
 		return 0;
-	return khx_blk_chain_write(&req->chain, 0, req->queue->blk->serial,
-				   len);
+	if (khx_blk_chain_write(&req->chain, 0, req->queue->blk->serial, len))
+		return khx_memory_error();
+	return 0;
 }
 
 /* Read the range of a DISCARD or WRITE_ZEROES and check it. */
