@@ -40,7 +40,7 @@ static int khx_log_set_page(void __user *base, u64 page)
 	while ((ret = arch_futex_atomic_op_inuser(FUTEX_OP_OR, bit, &old, word)) ==
 	       -EAGAIN && !khx_is_killed())
 		cond_resched();
-	return ret ? -EFAULT : 0;
+	return ret ? khx_memory_error() : 0;
 }
 
 /**
@@ -50,7 +50,8 @@ static int khx_log_set_page(void __user *base, u64 page)
  * @len: bytes written, may be 0
  *
  * Context: Task context with the owner's mm. May sleep on a page fault.
- * Return: 0, or -EFAULT when the bitmap is not mapped there.
+ * Return: 0, -EFAULT when the bitmap is not mapped there, or -EINTR: see
+ * khx_memory_error().
  */
 int khx_log_write(void __user *base, u64 gpa, u64 len)
 {
@@ -84,7 +85,8 @@ int khx_log_write(void __user *base, u64 gpa, u64 len)
  * are marked. Linear in the number of regions; used only while migrating.
  *
  * Context: Task context with the owner's mm. May sleep on a page fault.
- * Return: 0, or -EFAULT when the bitmap or the memory is not mapped.
+ * Return: 0, -EFAULT when the bitmap or the memory is not mapped, or -EINTR: see
+ * khx_memory_error().
  */
 int khx_log_write_hva(void __user *base, const struct khx_memory *memory,
 		      const void __user *hva, u64 len)

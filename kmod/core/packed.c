@@ -328,8 +328,8 @@ static __always_inline u16 khx_packed_used_flags(u16 lap, u32 written)
 }
 
 /* Dirty log: the descriptors from @slot on that a completion has written. */
-static int khx_packed_log(struct khx_virtqueue *vq, unsigned int slot,
-			  const struct khx_chain *chains, unsigned int n)
+static int khx_packed_log_from(struct khx_virtqueue *vq, unsigned int slot,
+			       const struct khx_chain *chains, unsigned int n)
 {
 	struct vring_packed_desc __user *ring = vq->desc;
 	unsigned int i;
@@ -345,6 +345,12 @@ static int khx_packed_log(struct khx_virtqueue *vq, unsigned int slot,
 			slot -= vq->num;
 	}
 	return ret;
+}
+
+static int khx_packed_log(struct khx_virtqueue *vq,
+			  const struct khx_chain *chains, unsigned int n)
+{
+	return khx_packed_log_from(vq, vq->signalled, chains, n);
 }
 
 /*
@@ -414,14 +420,14 @@ static int khx_packed_complete(struct khx_virtqueue *vq,
 	vq->signalled = vq->next_used;
 	vq->next_used = slot;
 	vq->used_wrap = lap;
-	return khx_packed_log(vq, vq->signalled, chains, n);
+	return 0;
 
 err_fault:
 	user_access_end();
 	khx_packed_take_back(vq, chains, i);
 	/* Whoever copied the marks is to see that they are gone. */
-	khx_packed_log(vq, vq->next_used, chains, min(i + 1, n));
-	return -EFAULT;
+	khx_packed_log_from(vq, vq->next_used, chains, min(i + 1, n));
+	return khx_memory_error();
 }
 
 /* Has the driver published nothing at @slot? */
@@ -526,6 +532,7 @@ const struct khx_virtqueue_ops khx_packed_ops = {
 	.fetch		= khx_packed_fetch,
 	.rewind		= khx_packed_rewind,
 	.complete	= khx_packed_complete,
+	.log		= khx_packed_log,
 	.need_signal	= khx_packed_need_signal,
 	.is_empty	= khx_packed_is_empty,
 	.enable_notify	= khx_packed_enable_notify,

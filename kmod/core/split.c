@@ -291,7 +291,8 @@ static void khx_split_rewind(struct khx_virtqueue *vq, unsigned int n,
 	vq->next_avail -= n;
 }
 
-static int khx_split_log(struct khx_virtqueue *vq, unsigned int n)
+static int khx_split_log(struct khx_virtqueue *vq,
+			 const struct khx_chain *chains, unsigned int n)
 {
 	unsigned int first = vq->signalled & (vq->num - 1);
 	unsigned int head = min(n, vq->num - first);
@@ -334,11 +335,11 @@ static int khx_split_complete(struct khx_virtqueue *vq,
 
 	vq->signalled = first;
 	vq->next_used = first + n;
-	return khx_split_log(vq, n);
+	return 0;
 
 err_fault:
 	user_access_end();
-	return -EFAULT;
+	return khx_memory_error();
 }
 
 /* Is @idx all that the driver has published? */
@@ -438,6 +439,7 @@ const struct khx_virtqueue_ops khx_split_ops = {
 	.fetch		= khx_split_fetch,
 	.rewind		= khx_split_rewind,
 	.complete	= khx_split_complete,
+	.log		= khx_split_log,
 	.need_signal	= khx_split_need_signal,
 	.is_empty	= khx_split_is_empty,
 	.enable_notify	= khx_split_enable_notify,

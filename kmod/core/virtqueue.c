@@ -358,6 +358,8 @@ static int khx_virtqueue_log(struct khx_virtqueue *vq,
 	unsigned int i;
 	int ret = 0;
 
+	if (likely(!khx_virtqueue_has_feature(vq, VHOST_F_LOG_ALL)))
+		return 0;
 	for (i = 0; i < n && !ret; i++)
 		ret = khx_virtqueue_log_chain(vq, &chains[i]);
 	return ret;
@@ -369,7 +371,7 @@ static int khx_virtqueue_log(struct khx_virtqueue *vq,
  * @offset: from the start of the area
  * @len: bytes, may be 0
  *
- * Return: 0 or -EFAULT.
+ * Return: 0 or an error of khx_log_write().
  */
 int khx_ring_log_used(struct khx_virtqueue *vq, u64 offset, u64 len)
 {
@@ -400,38 +402,67 @@ static void khx_virtqueue_signal(struct khx_virtqueue *vq)
 		eventfd_signal(vq->call);
 }
 
+/* Publish a completion, unless it is, and log what that wrote. */
+static int khx_virtqueue_publish(struct khx_virtqueue *vq,
+				 const struct khx_chain *chains, unsigned int n)
+{
+	int ret = 0;
+
+	if (unlikely(vq->unlogged))
+		vq->unlogged = false;
+	else
+		ret = vq->ops->complete(vq, chains, n);
+	if (likely(!vq->log_used) || ret)
+		return ret;
+	ret = vq->ops->log(vq, chains, n);
+	vq->unlogged = ret == -EINTR;
+	return ret;
+}
+
+/* It failed, and no later batch would tell the driver of this one. */
+static void khx_virtqueue_fail_complete(struct khx_virtqueue *vq, int err)
+{
+	vq->unlogged = false;
+	khx_virtqueue_fail(vq, err, "used ring or log not writable");
+	if (vq->call)
+		eventfd_signal(vq->call);
+}
+
 /**
- * khx_virtqueue_complete - return chains to the driver
+ * khx_virtqueue_try_complete - return chains to the driver, unless killed
  * @vq: virtqueue
  * @chains: any fetched and not yet completed, in any order, @written set
  * @n: how many, at most KHX_BATCH; 0 does nothing
  *
  * Logs what was written, publishes all with one barrier, and interrupts the
- * driver if it wants that for one of them.
+ * driver if it wants that for one of them. When ring or log cannot be written, the
+ * virtqueue fails.
  *
  * Context: Under the virtqueue's mutex, in the owner's mm. May sleep on a
  * page fault.
+ * Return: 0; or -EINTR when we are being killed and could not. Nothing is lost if this
+ * is called again for the same chains, by others (see khx_hands_over()), and before
+ * any other chain is completed.
  */
-void khx_virtqueue_complete(struct khx_virtqueue *vq,
-			    const struct khx_chain *chains, unsigned int n)
+int khx_virtqueue_try_complete(struct khx_virtqueue *vq,
+			       const struct khx_chain *chains, unsigned int n)
 {
-	int ret = 0, err;
+	int ret, err;
 
 	lockdep_assert_held(&vq->mutex);
 	if (!n)
-		return;
+		return 0;
 
-	if (unlikely(khx_virtqueue_has_feature(vq, VHOST_F_LOG_ALL)))
-		ret = khx_virtqueue_log(vq, chains, n);
+	ret = khx_virtqueue_log(vq, chains, n);
+	if (unlikely(ret == -EINTR))
+		return ret;
 	/* What cannot be logged is the driver's nevertheless. */
-	err = vq->ops->complete(vq, chains, n);
+	err = khx_virtqueue_publish(vq, chains, n);
+	if (unlikely(err == -EINTR))
+		return err;
 	if (unlikely(ret || err)) {
-		khx_virtqueue_fail(vq, ret ?: err,
-				   "used ring or log not writable");
-		/* No later batch would tell the driver of this one. */
-		if (vq->call)
-			eventfd_signal(vq->call);
-		return;
+		khx_virtqueue_fail_complete(vq, ret ?: err);
+		return 0;
 	}
 	if (unlikely(vq->log_event) &&
 	    (vq->log_used || khx_virtqueue_has_feature(vq, VHOST_F_LOG_ALL)))
@@ -441,6 +472,27 @@ void khx_virtqueue_complete(struct khx_virtqueue *vq,
 	vq->stats.chains += n;
 	trace_khx_batch(vq, n);
 	khx_virtqueue_signal(vq);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(khx_virtqueue_try_complete);
+
+/**
+ * khx_virtqueue_complete - return chains to the driver
+ * @vq: virtqueue
+ * @chains: as khx_virtqueue_try_complete()
+ * @n: as there
+ *
+ * For who cannot keep chains: the virtqueue fails also when we are being killed.
+ *
+ * Context: As khx_virtqueue_try_complete().
+ */
+void khx_virtqueue_complete(struct khx_virtqueue *vq,
+			    const struct khx_chain *chains, unsigned int n)
+{
+	int ret = khx_virtqueue_try_complete(vq, chains, n);
+
+	if (unlikely(ret))
+		khx_virtqueue_fail_complete(vq, ret);
 }
 EXPORT_SYMBOL_GPL(khx_virtqueue_complete);
 

@@ -125,7 +125,10 @@ struct khx_virtqueue_stats {
  *         next call. May return fewer than there are
  * @rewind: give back the last chains that @fetch returned, in total
  *          @nr_slots ring slots and @n chains
- * @complete: publish @n chains as used at once, with the dirty log
+ * @complete: publish @n chains as used at once. Return 0, or an error when
+ *            nothing was published
+ * @log: dirty log: what the last @complete wrote, of the same chains. May be
+ *       repeated
  * @need_signal: does the driver want an interrupt for what the last
  *               @complete published? Full barrier before it looks
  * @is_empty: has the driver nothing new for us? A hint without barrier
@@ -153,6 +156,8 @@ struct khx_virtqueue_ops {
 		       unsigned int nr_slots);
 	int (*complete)(struct khx_virtqueue *vq,
 			const struct khx_chain *chains, unsigned int n);
+	int (*log)(struct khx_virtqueue *vq, const struct khx_chain *chains,
+		   unsigned int n);
 	bool (*need_signal)(struct khx_virtqueue *vq);
 	bool (*is_empty)(struct khx_virtqueue *vq);
 	bool (*enable_notify)(struct khx_virtqueue *vq);
@@ -200,6 +205,7 @@ extern const struct khx_virtqueue_ops khx_packed_ops;
  * @used_wrap: packed: that of @next_used
  * @notify_on: the driver was last told to kick us
  * @signal_always: nothing was completed since the start
+ * @unlogged: the last completion is published, and not all in the dirty log
  * @region: last hit in @memory, or NULL
  * @scratch: room for one batch
  * @nr_iov: segments used up in @scratch
@@ -257,6 +263,7 @@ struct khx_virtqueue {
 	bool used_wrap;
 	bool notify_on;
 	bool signal_always;
+	bool unlogged;
 
 	/* Of one batch, guarded by @mutex. */
 	const struct khx_memory_region *region;
@@ -293,6 +300,8 @@ int khx_virtqueue_fetch_more(struct khx_virtqueue *vq,
 			     struct khx_chain *chains, unsigned int max);
 void khx_virtqueue_rewind(struct khx_virtqueue *vq,
 			  const struct khx_chain *chains, unsigned int n);
+int khx_virtqueue_try_complete(struct khx_virtqueue *vq,
+			       const struct khx_chain *chains, unsigned int n);
 void khx_virtqueue_complete(struct khx_virtqueue *vq,
 			    const struct khx_chain *chains, unsigned int n);
 

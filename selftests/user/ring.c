@@ -11,7 +11,8 @@
  *  - notifications: when nobody has anything to do, nobody may be waiting
  *  - the dirty log: bit by bit against what was written, also while an owner
  *    collects and clears bits
- *  - with faults injected: one signal of the error eventfd, then silence
+ *  - with faults injected: one signal of the error eventfd, then silence; but
+ *    what a worker that is killed cannot complete, the next one does
  *
  * KHX_SEED and KHX_SECONDS choose the walk and its length. `ring SCENARIO`
  * repeats one scenario, by the number that a failure prints.
@@ -181,6 +182,7 @@ static void pick_habits(struct habits *habits, bool faults, bool log)
 	habits->later = pick(2);
 	habits->collect = log && pick(2);
 	habits->faults = faults;
+	habits->killed = !faults && !pick(3);
 	habits->need = pick(4) ? 1 : 2 + pick(3);
 	habits->segments_max = pick(10) ? 1 + pick(6) : 300;
 }

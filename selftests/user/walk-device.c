@@ -131,6 +131,25 @@ static void failure_check(u64 faults, u64 log_faults)
 		log_check_ring();
 }
 
+/* Some workers are killed, and what they leave is done by the next one. */
+static void publish(const struct khx_chain *chains, unsigned int n)
+{
+	struct khx_virtqueue *vq = &w.rig.vq;
+
+	if (!w.habits.killed) {
+		khx_virtqueue_complete(vq, chains, n);
+		return;
+	}
+	do {
+		shim.killed = pick(4);
+		shim.fault_rate = shim.killed ? 1 + pick(8 * n) : 0;
+	} while (khx_virtqueue_try_complete(vq, chains, n) == -EINTR);
+	shim.killed = false;
+	shim.fault_rate = 0;
+	if (vq->fault)
+		shim_die("a worker that was killed broke the queue");
+}
+
 /* Complete, and see whether it signals as it should. */
 static void complete(struct khx_chain *chains, unsigned int n)
 {
@@ -143,7 +162,7 @@ static void complete(struct khx_chain *chains, unsigned int n)
 		new += rig_is_packed(&w.rig) ? chains[i].nr_slots : 1;
 	w.nr_completed += n;
 	w.completed_slots = new;
-	khx_virtqueue_complete(&w.rig.vq, chains, n);
+	publish(chains, n);
 	failure_check(faults, log_faults);
 
 	tally.chains += n;

@@ -41,6 +41,7 @@ struct habits {
 	bool later;			/* complete later, in any order */
 	bool collect;			/* the owner clears log bits */
 	bool faults;
+	bool killed;			/* and the worker, as it completes */
 	unsigned int need;		/* chains without which we rewind */
 	unsigned int segments_max;
 };

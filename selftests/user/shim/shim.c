@@ -79,7 +79,8 @@ static bool shim_access(const void *ptr, size_t len, bool write)
 		shim.hook(ptr, len, write);
 		shim.in_hook = false;
 	}
-	if (shim.fault_rate && !(shim_random() % shim.fault_rate))
+	if (shim.fault_rate && (write || !shim.killed) &&
+	    !(shim_random() % shim.fault_rate))
 		goto fault;
 	if (shim_mapped(ptr, len))
 		return true;

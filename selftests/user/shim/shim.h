@@ -103,7 +103,7 @@ struct shim {
 	const char *open_begin;		/* the open user access section */
 	size_t open_len;
 	bool in_hook;
-	bool killed;			/* SIGKILL is pending */
+	bool killed;			/* SIGKILL is pending: faults are of writes */
 	char context[160];		/* printed when the process dies */
 };
 
