@@ -51,14 +51,14 @@ struct khx_blk_queue {
 
 	struct khx_blk_pool *pool;	/* NULL: never started, or stopped */
 	struct khx_memory *memory;	/* that segments were translated by */
-	unsigned int in_flight;		/* requests with the backend or done */
+	unsigned int in_flight;		/* requests not yet published */
 	u64 bytes_in_flight;		/* and their data */
 	bool blocked;			/* waits for something of the pool */
 	bool writeback;
 	u64 now_ns;			/* when the batch in work began, */
 	u64 sectors;			/* and the size of the disk then */
 
-	/* A batch. */
+	/* A batch, and what is to be published next. */
 	struct khx_chain fetched[KHX_BATCH];
 	struct khx_chain finished[KHX_BATCH];
 	unsigned int nr_finished;
@@ -151,10 +151,12 @@ void khx_blk_queue_handle(struct khx_virtqueue *vq);
 int khx_blk_queue_start(struct khx_blk_queue *queue);
 void khx_blk_queue_stop(struct khx_blk_queue *queue);
 void khx_blk_queue_set_cache(struct khx_blk_queue *queue);
-void khx_blk_queue_finish(struct khx_blk_queue *queue,
-			  const struct khx_chain *chain);
+int khx_blk_queue_finish(struct khx_blk_queue *queue,
+			 const struct khx_chain *chain);
 void khx_blk_queue_retire(struct khx_blk_queue *queue,
 			  struct khx_blk_request *req);
+void khx_blk_queue_lose(struct khx_blk_queue *queue,
+			struct khx_blk_request *req);
 void khx_blk_queue_redo(struct khx_blk_queue *queue,
 			struct khx_blk_request *req);
 

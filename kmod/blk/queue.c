@@ -28,14 +28,17 @@
  * 2. Wait until nothing is in flight: the backend completes what it has, the
  *    worker publishes it and counts down. It needs the virtqueue's mutex for
  *    that and never the device's, so this wait ends if the storage answers.
- * 3. Take the virtqueue's mutex again: what the worker counted down is
- *    published by now. Free the pool.
+ * 3. Take the virtqueue's mutex again, which the worker may not have let go of.
+ *    Free the pool.
  *
  * The last that a completion touches are the queue and the backend, under RCU:
  * who frees them has passed a grace period before. If the worker died with its
  * process, as newer kernels have it, the backend's workqueue takes its place in
  * step 2, in the owner's mm, which the device still holds; and also if it is
- * being killed, as others can still reach memory that it cannot. No workqueue of the
+ * being killed, as others can still reach memory that it cannot: data, status, ring
+ * and dirty log. Requests are handed over as they are: done by the backend (@done), or
+ * finished and not published (@finished), which comes before anything else that is
+ * published or fetched. No workqueue of the
  * system: the owner's memory can keep it as long as he likes. It is empty
  * before the backend goes, and so before the queue does.
  *
@@ -63,13 +66,35 @@
 #define KHX_BLK_WEIGHT_KIB	SZ_8K
 #define KHX_BLK_WEIGHT_DESCS	8192
 
-/* Publish what is finished. */
+/* Have somebody go on who is not killed: see reap_work. */
+static void khx_blk_queue_hand_over(struct khx_blk_queue *queue)
+{
+	queue_work(queue->blk->backend->wq, &queue->reap_work);
+}
+
+/* So many requests are published, or never will be. */
+static void khx_blk_queue_leave(struct khx_blk_queue *queue, unsigned int n)
+{
+	WRITE_ONCE(queue->in_flight, queue->in_flight - n);
+	/* At depth 1 that is each time, and hardly ever does anybody wait. */
+	if (!queue->in_flight && wq_has_sleeper(&queue->drained))
+		wake_up_all(&queue->drained);
+}
+
+/*
+ * Publish what is finished. If we are killed it may stay, for whoever looks after the
+ * queue next, and before that it is no longer served.
+ */
 static void khx_blk_queue_flush(struct khx_blk_queue *queue)
 {
 	if (!queue->nr_finished)
 		return;
-	khx_virtqueue_complete(&queue->vq, queue->finished,
-			       queue->nr_finished);
+	if (unlikely(khx_virtqueue_try_complete(&queue->vq, queue->finished,
+						queue->nr_finished))) {
+		khx_blk_queue_hand_over(queue);
+		return;
+	}
+	khx_blk_queue_leave(queue, queue->nr_finished);
 	queue->nr_finished = 0;
 }
 
@@ -78,22 +103,26 @@ static void khx_blk_queue_flush(struct khx_blk_queue *queue)
  * @queue: queue
  * @chain: copied; its segments must stay until the batch is published, which
  *         is before the next fetch and before a request is taken from the pool
+ *
+ * Return: 0, or -EINTR when we are killed and there is no room for one more.
  */
-void khx_blk_queue_finish(struct khx_blk_queue *queue,
-			  const struct khx_chain *chain)
+int khx_blk_queue_finish(struct khx_blk_queue *queue,
+			 const struct khx_chain *chain)
 {
 	lockdep_assert_held(&queue->vq.mutex);
-	queue->finished[queue->nr_finished++] = *chain;
-	if (queue->nr_finished == KHX_BATCH)
+	if (unlikely(queue->nr_finished == KHX_BATCH)) {
 		khx_blk_queue_flush(queue);
+		if (queue->nr_finished)
+			return -EINTR;
+	}
+	queue->finished[queue->nr_finished++] = *chain;
+	return 0;
 }
 
 /**
- * khx_blk_queue_retire - a request is no longer in flight
+ * khx_blk_queue_retire - a request is done with, whatever became of its chain
  * @queue: queue
  * @req: request
- *
- * Whoever waits for it takes the mutex first, hence sees it published.
  */
 void khx_blk_queue_retire(struct khx_blk_queue *queue,
 			  struct khx_blk_request *req)
@@ -101,10 +130,18 @@ void khx_blk_queue_retire(struct khx_blk_queue *queue,
 	lockdep_assert_held(&queue->vq.mutex);
 	queue->bytes_in_flight -= req->bytes;
 	khx_blk_pool_put(queue->pool, req);
-	WRITE_ONCE(queue->in_flight, queue->in_flight - 1);
-	/* At depth 1 that is each time, and hardly ever does anybody wait. */
-	if (!queue->in_flight && wq_has_sleeper(&queue->drained))
-		wake_up_all(&queue->drained);
+}
+
+/**
+ * khx_blk_queue_lose - and there is nothing to publish of it
+ * @queue: queue
+ * @req: request
+ */
+void khx_blk_queue_lose(struct khx_blk_queue *queue,
+			struct khx_blk_request *req)
+{
+	khx_blk_queue_retire(queue, req);
+	khx_blk_queue_leave(queue, 1);
 }
 
 /*
@@ -150,12 +187,6 @@ static void khx_blk_queue_sync_memory(struct khx_blk_queue *queue)
 						&queue->pool->requests[i]);
 }
 
-/* Have somebody go on who is not killed: see reap_work. */
-static void khx_blk_queue_hand_over(struct khx_blk_queue *queue)
-{
-	queue_work(queue->blk->backend->wq, &queue->reap_work);
-}
-
 /**
  * khx_blk_queue_redo - have somebody go on with a request who is not killed
  * @queue: queue
@@ -169,9 +200,11 @@ void khx_blk_queue_redo(struct khx_blk_queue *queue,
 	khx_blk_queue_hand_over(queue);
 }
 
+/* Is there anything to go on with? */
 static bool khx_blk_queue_has_done(const struct khx_blk_queue *queue)
 {
-	return !llist_empty(&queue->done_here) || !llist_empty(&queue->done);
+	return !llist_empty(&queue->done_here) || !llist_empty(&queue->done) ||
+	       queue->nr_finished;
 }
 
 /* Go on with a list of requests, the last one first in it. */
@@ -185,7 +218,7 @@ static void khx_blk_queue_step(struct llist_node *list)
 		khx_blk_request_step(req);
 }
 
-/* Go on with all that the backend has completed. */
+/* Go on with all that the backend has completed, and others have left to us. */
 static void khx_blk_queue_reap(struct khx_blk_queue *queue)
 {
 	struct llist_node *here, *list = NULL;
@@ -196,6 +229,11 @@ static void khx_blk_queue_reap(struct khx_blk_queue *queue)
 	if (unlikely(khx_hands_over())) {
 		khx_blk_queue_hand_over(queue);
 		return;
+	}
+	if (unlikely(queue->nr_finished)) {
+		khx_blk_queue_flush(queue);
+		if (queue->nr_finished)
+			return;
 	}
 
 	khx_blk_queue_sync_memory(queue);
@@ -225,7 +263,7 @@ static void khx_blk_queue_done_work(struct khx_work *work)
 
 /*
  * The same without a worker. Whoever queued us may be so late that all is done;
- * but what is on the list stays in flight as long as we have the mutex, and
+ * but what is left stays in flight as long as we have the mutex, and
  * the device does not let go of its mm before nothing is.
  */
 static void khx_blk_queue_reap_work(struct work_struct *work)
@@ -320,6 +358,9 @@ static void khx_blk_queue_poll(struct khx_blk_queue *queue)
 	khx_virtqueue_disable_notify(vq);
 	for (;;) {
 		khx_blk_queue_reap(queue);
+		/* We are killed, and others have that to do first. */
+		if (unlikely(queue->nr_finished))
+			return;
 		/*
 		 * Whoever waited for that on this CPU may have more for us by
 		 * now, and it takes no kick.

@@ -62,8 +62,8 @@ static int khx_blk_request_write_status(const struct khx_blk_request *req,
 }
 
 /*
- * The end of a request. Returns 0, or -EINTR when we are being killed and could not
- * say so to the driver: nothing has happened then.
+ * The end of a request. Returns 0, or -EINTR when we are being killed and others have
+ * to do that again: the driver was told nothing.
  */
 static int khx_blk_request_finish(struct khx_blk_request *req, int error)
 {
@@ -74,11 +74,14 @@ static int khx_blk_request_finish(struct khx_blk_request *req, int error)
 		if (khx_hands_over())
 			return -EINTR;
 		khx_virtqueue_fail(&queue->vq, -EFAULT, "status not writable");
-	} else {
-		/* All before the status counts as written, too. */
-		chain->written = chain->len_in;
-		khx_blk_queue_finish(queue, chain);
+		khx_blk_request_account(req, error);
+		khx_blk_queue_lose(queue, req);
+		return 0;
 	}
+	/* All before the status counts as written, too. */
+	chain->written = chain->len_in;
+	if (unlikely(khx_blk_queue_finish(queue, chain)))
+		return -EINTR;
 	khx_blk_request_account(req, error);
 	khx_blk_queue_retire(queue, req);
 	return 0;
@@ -371,7 +374,7 @@ int khx_blk_request_start(struct khx_blk_queue *queue,
 		ret = khx_blk_request_finish(req, ret);
 	}
 	if (ret)
-		khx_blk_queue_retire(queue, req);
+		khx_blk_queue_lose(queue, req);
 	return ret;
 }
 
