@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <linux/userfaultfd.h>
+#include <linux/vhost.h>
+#include <linux/virtio_ring.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -38,13 +40,23 @@
  */
 #define KILLED_SECONDS	4
 
+/* A dirty log of a byte for 8 pages; all that it says of the memory is in one page. */
+#define LOG_PAGE	(DISK_GPA / BLOCK / 8)
+#define LOG_BYTES	(LOG_PAGE + BLOCK)
+
+/* Memory that a request has to wait for. */
+enum awaited { STATUS, USED, LOG, RING_LOG, ID };
+
 /* Of the owner, to be looked at when he is dead. */
 static struct owner {
 	struct disk disk;
 	struct disk_request requests[ALL];
+	enum awaited awaited;
+	bool packed;
 	int uffd;
 } *owner;
 
+static uint8_t *dirty_log;	/* his, too */
 static uint8_t *memory;		/* his guest's */
 static const char *resume;
 
@@ -153,26 +165,95 @@ static void own(const char *path, int socket)
 	pause();
 }
 
-/* Whoever writes the status of this one waits for who has our userfaultfd. */
-static void own_status(const char *path, int socket)
+static void log_some(const struct disk *disk)
 {
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = {
-		.range.len = BLOCK,
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	const struct vring_layout *at = &disk->queues[0].ring.at;
+	uint64_t features = disk->features | 1ull << VHOST_F_LOG_ALL;
+	uint64_t base = (uintptr_t)dirty_log;
+	struct vhost_vring_addr addr = {
+		.flags = 1 << VHOST_VRING_F_LOG,
+		.desc_user_addr = (uintptr_t)at->desc,
+		.avail_user_addr = (uintptr_t)at->avail,
+		.used_user_addr = (uintptr_t)at->used,
+		.log_guest_addr = disk_gpa(disk, at->used),
 	};
-	void *page;
 
-	disk_open(&owner->disk, path, &(struct disk_options){});
-	submit(0);
-	sleep(1);
+	if (ioctl(disk->fd, VHOST_SET_LOG_BASE, &base) ||
+	    (owner->awaited == LOG ?
+	     ioctl(disk->fd, VHOST_SET_FEATURES, &features) :
+	     ioctl(disk->fd, VHOST_SET_VRING_ADDR, &addr)))
+		exit(1);
+}
+
+/* From now on, whoever needs that page waits for who has our userfaultfd. */
+static void withhold(const volatile void *p)
+{
+	struct uffdio_api api = {
+		.api = UFFD_API, .features = UFFD_FEATURE_MINOR_SHMEM,
+	};
+	struct uffdio_register reg = {
+		.range.start = (uintptr_t)p & -BLOCK,
+		.range.len = BLOCK,
+		.mode = UFFDIO_REGISTER_MODE_MINOR,
+	};
+
+	/* It must be there to be withheld. */
+	(void)*(const volatile uint8_t *)p;
 	owner->uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	page = (void *)((uintptr_t)owner->requests[0].status & -BLOCK);
-	reg.range.start = (uintptr_t)page;
 	if (ioctl(owner->uffd, UFFDIO_API, &api) ||
 	    ioctl(owner->uffd, UFFDIO_REGISTER, &reg) ||
-	    madvise(page, BLOCK, MADV_REMOVE))
+	    madvise((void *)(uintptr_t)reg.range.start, BLOCK, MADV_DONTNEED))
 		exit(1);
+}
+
+static const volatile void *awaited_page(void)
+{
+	const struct vring_layout *at = &owner->disk.queues[0].ring.at;
+
+	switch (owner->awaited) {
+	case STATUS:
+		return owner->requests[0].status;
+	case USED:
+		return owner->packed ? at->desc : at->used;
+	case ID:
+		return owner->disk.memory + data_of(0);
+	default:
+		return dirty_log + LOG_PAGE;
+	}
+}
+
+/* The disk's serial, for which no storage is asked. */
+static void submit_id(void)
+{
+	struct disk_request *req = &owner->requests[0];
+
+	*req = (struct disk_request){
+		.type = VIRTIO_BLK_T_GET_ID,
+		.data = owner->disk.memory + data_of(0),
+		.len = VIRTIO_BLK_ID_BYTES,
+	};
+	if (disk_submit(&owner->disk, 0, req))
+		exit(1);
+	disk_kick(&owner->disk, 0);
+}
+
+/* One request, which goes on until it needs that memory; until killed. */
+static void own_awaiting(const char *path, int socket)
+{
+	disk_open(&owner->disk, path,
+		  &(struct disk_options){ .packed = owner->packed });
+	if (owner->awaited == LOG || owner->awaited == RING_LOG)
+		log_some(&owner->disk);
+	if (owner->awaited == ID) {
+		withhold(awaited_page());
+		submit_id();
+	} else {
+		submit(0);
+		sleep(1);
+		/* What was written of the ring as it was fetched. */
+		memset(dirty_log, 0, LOG_BYTES);
+		withhold(awaited_page());
+	}
 	tell(socket);
 	pause();
 }
@@ -353,18 +434,22 @@ static unsigned int count_borrowed(void)
 	return n;
 }
 
-/* An owner who waits for the storage, as in own_status(); his userfaultfd. */
-static pid_t start_status_owner(char **argv, int fd, int *uffd)
+/* An owner who waits for the storage, and then for that; his userfaultfd. */
+static pid_t start_awaiting_owner(char **argv, int fd, enum awaited awaited,
+				  bool packed, int *uffd)
 {
 	int sockets[2], pidfd;
 	pid_t pid;
 
 	drop_cache(fd);
 	hold_storage(argv);
-	pid = start_owner(own_status, argv[1], sockets);
+	owner->awaited = awaited;
+	owner->packed = packed;
+	pid = start_owner(own_awaiting, argv[1], sockets);
 	pidfd = syscall(SYS_pidfd_open, pid, 0);
 	*uffd = syscall(SYS_pidfd_getfd, pidfd, owner->uffd, 0);
 	close(pidfd);
+	close(sockets[0]);
 	return pid;
 }
 
@@ -381,7 +466,7 @@ static void test_memory(char **argv, int fd)
 	int uffd;
 	pid_t pid;
 
-	pid = start_status_owner(argv, fd, &uffd);
+	pid = start_awaiting_owner(argv, fd, STATUS, false, &uffd);
 	kill(pid, SIGKILL);
 	sleep(KILLED_SECONDS);
 	release_storage();
@@ -409,38 +494,112 @@ static bool has_own_worker(pid_t pid)
 	return has;
 }
 
-/*
- * Killed while his worker waits for the memory for a status. A kernel thread, as of
- * kernels before 6.4, gives up then: it waits for nobody but him.
- */
-static void test_amid(char **argv, int fd)
+static void give(int uffd)
 {
-	uint8_t page[BLOCK];
-	struct uffdio_copy copy = {
-		.src = (uintptr_t)page, .len = BLOCK,
+	struct uffdio_continue page = {
+		.range.start = (uintptr_t)awaited_page() & -BLOCK,
+		.range.len = BLOCK,
 	};
-	bool own, asked, has_page;
+
+	/* Fails where nobody waits for it any more, and so there is no owner left. */
+	if (ioctl(uffd, UFFDIO_CONTINUE, &page))
+		tap_diag("nobody waits for it");
+}
+
+/* Has the driver got the only request back? */
+static bool is_returned(void)
+{
+	const struct vring_packed_desc *desc = (const void *)memory;
+	const struct vring_layout *at = &owner->disk.queues[0].ring.at;
+	const struct vring_used *used = (const void *)(memory +
+				((uint8_t *)at->used - owner->disk.memory));
+	const uint16_t both = 1 << VRING_PACKED_DESC_F_AVAIL |
+			      1 << VRING_PACKED_DESC_F_USED;
+
+	return owner->packed ? (desc->flags & both) == both : used->idx == 1;
+}
+
+static bool is_dirty(size_t at, size_t len)
+{
+	size_t page = at / BLOCK;
+
+	for (; page <= (at + len - 1) / BLOCK; page++)
+		if (!(dirty_log[LOG_PAGE + page / 8] & 1 << page % 8))
+			return false;
+	return true;
+}
+
+/* It is as if nobody had been killed; what had not begun has still not. */
+static bool is_complete(void)
+{
+	const struct vring_layout *at = &owner->disk.queues[0].ring.at;
+	const uint8_t *ring = owner->packed ? at->desc : at->used;
+
+	if (owner->awaited == ID)
+		return status_of(0) == 0xff && !is_returned();
+	return status_of(0) == VIRTIO_BLK_S_OK && is_returned() &&
+	       (owner->awaited != LOG || is_dirty(data_of(0), READ)) &&
+	       (owner->awaited != RING_LOG ||
+		is_dirty(ring - owner->disk.memory, 1));
+}
+
+/*
+ * Killed while his worker waits for memory. A kernel thread, as of kernels before 6.4,
+ * gives up then: it waits for nobody but him. Returns whether it was none.
+ */
+static bool test_amid(char **argv, int fd, enum awaited awaited, bool packed,
+		      const char *name)
+{
+	bool own, asked;
 	int uffd;
 	pid_t pid;
 
-	pid = start_status_owner(argv, fd, &uffd);
+	pid = start_awaiting_owner(argv, fd, awaited, packed, &uffd);
 	map_memory(pid);
 	own = has_own_worker(pid);
 	release_storage();
 	asked = is_asked(uffd);
 	kill(pid, SIGKILL);
-	sleep(KILLED_SECONDS);
-	memset(page, 0xff, BLOCK);
-	copy.dst = (uintptr_t)owner->requests[0].status & -BLOCK;
-	/* Fails where nobody waits for it any more, and so there is no owner left. */
-	has_page = own && !ioctl(uffd, UFFDIO_COPY, &copy);
-	close(uffd);
-	tap_ok(has_ended(pid) && asked, "killed while a status is written");
+	sleep(own ? 1 : KILLED_SECONDS);
 	if (own)
-		tap_ok(has_page && status_of(0) == VIRTIO_BLK_S_OK,
-		       "it is written then");
+		give(uffd);
+	close(uffd);
+	tap_ok(has_ended(pid) && asked, "killed while %s is awaited", name);
+	if (own)
+		tap_ok(is_complete(), "that is no loss");
 	else
-		tap_skip("workers are kernel threads", "it is written then");
+		tap_skip("workers are kernel threads", "that is no loss");
+	return own;
+}
+
+static const struct {
+	enum awaited awaited;
+	bool packed;
+	const char *name;
+} amid[] = {
+	{ USED, false, "a used ring" },
+	{ USED, true, "a packed ring" },
+	{ LOG, false, "the dirty log" },
+	{ LOG, true, "the dirty log, of a packed ring" },
+	{ RING_LOG, false, "the dirty log for a used ring" },
+	{ RING_LOG, true, "the dirty log for a packed ring" },
+	{ ID, false, "memory for a serial" },
+};
+
+#define AMID	(sizeof(amid) / sizeof(amid[0]))
+
+static void test_all_amid(char **argv, int fd)
+{
+	unsigned int i;
+
+	if (test_amid(argv, fd, STATUS, false, "a status")) {
+		for (i = 0; i < AMID; i++)
+			test_amid(argv, fd, amid[i].awaited, amid[i].packed,
+				  amid[i].name);
+		return;
+	}
+	for (i = 0; i < 2 * AMID; i++)
+		tap_skip("workers are kernel threads", "killed amid other things");
 }
 
 /* An error of write-back is told once: not to somebody who asks again. */
@@ -471,16 +630,18 @@ int main(int argc, char **argv)
 
 	if (argc != 5)
 		tap_bail("usage: orphans FILE SUSPEND RESUME FAIL");
-	tap_plan(8 + 3 + 2 + 3);
+	tap_plan(8 + 3 + 2 * (1 + AMID) + 3);
 	owner = mmap(NULL, sizeof(*owner), PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (owner == MAP_FAILED)
+	dirty_log = mmap(NULL, LOG_BYTES, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (owner == MAP_FAILED || dirty_log == MAP_FAILED)
 		tap_bail("no memory");
 	fd = make_file(argv[1]);
 	atexit(let_go);
 	test_storage(argv, fd);
 	test_memory(argv, fd);
-	test_amid(argv, fd);
+	test_all_amid(argv, fd);
 	test_error(argv, fd);
 	return tap_exit();
 }
