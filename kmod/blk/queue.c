@@ -38,9 +38,8 @@
  * being killed, as others can still reach memory that it cannot: data, status, ring
  * and dirty log. Requests are handed over as they are: done by the backend (@done), or
  * finished and not published (@finished), which comes before anything else that is
- * published or fetched. No workqueue of the
- * system: the owner's memory can keep it as long as he likes. It is empty
- * before the backend goes, and so before the queue does.
+ * published or fetched. No workqueue of the system: the owner's memory can keep it as
+ * long as he likes. It is empty before the backend goes, and so before the queue does.
  *
  * Locks: the device's mutex, the virtqueue's. A completion takes none.
  */
