@@ -13,6 +13,7 @@
 #include "blk/backend.h"
 #include "blk/blk.h"
 #include "blk/pool.h"
+#include "blk/window.h"
 
 /* More than a driver sends that heeds the configuration. */
 #define KHX_BLK_BYTES_MAX	((u64)KHX_BLK_SEG_MAX * KHX_BLK_SIZE_MAX)

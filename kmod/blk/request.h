@@ -104,18 +104,7 @@ int khx_blk_request_start(struct khx_blk_queue *queue,
 			  const struct khx_chain *chain);
 void khx_blk_request_step(struct khx_blk_request *req);
 
-/* The backend, from any context: */
+/* queue.c; the backend, from any context: */
 void khx_blk_request_done(struct khx_blk_request *req, int error);
-
-/* window.c; the worker, under the virtqueue's mutex: */
-bool khx_blk_window_is_aligned(const struct khx_blk_request *req, u32 mask,
-			       u32 block);
-u32 khx_blk_window_pages(const struct khx_blk_request *req);
-int khx_blk_window_fill(struct khx_blk_request *req);
-int khx_blk_window_release(struct khx_blk_request *req);
-int khx_blk_chain_read(const struct khx_chain *chain, u32 offset, void *to,
-		       u32 len);
-int khx_blk_chain_write(const struct khx_chain *chain, u32 offset,
-			const void *from, u32 len);
 
 #endif /* KHX_BLK_REQUEST_H */

@@ -21,6 +21,7 @@
 #include "blk/backend.h"
 #include "blk/blk.h"
 #include "blk/pool.h"
+#include "blk/window.h"
 
 /* Find byte @offset of @iov; returns the segment, and the offset in it. */
 static const struct iovec *khx_blk_iov_skip(const struct iovec *iov,
