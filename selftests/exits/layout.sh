@@ -65,9 +65,10 @@ rename_tracepoint() {
 	[ -n "$at" ] && put $((start + at + 1)) 58
 }
 
-# rename_symbol MODULE NAME: to one that is as long.
+# rename_symbol MODULE NAME: to one that is as long. Newer compilers have it once,
+# as the end of another one's, too.
 rename_symbol() {
-	LC_ALL=C sed -i "s/\x00$2\x00/\x00${2%?}X\x00/g" "$work/$1"
+	LC_ALL=C sed -i "s/\(\x00\|\x00__pfx_\)$2\x00/\1${2%?}X\x00/g" "$work/$1"
 }
 
 # with COMMAND...: load KVM as that has changed its files.
