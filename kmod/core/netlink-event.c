@@ -9,11 +9,9 @@
 #include "core/device.h"
 #include "core/netlink-internal.h"
 
-typedef int (*khx_netlink_fill_fn)(const struct khx_netlink_msg *msg,
-				   void *object, struct nlattr **attrs);
-
-static void khx_netlink_send(struct net *net, u8 cmd, khx_netlink_fill_fn fill,
-			     void *object, struct nlattr **attrs)
+static void khx_netlink_send(struct net *net, u8 cmd,
+			     const struct khx_netlink_subject *subject,
+			     khx_netlink_put_fn put)
 {
 	/* Numbers of the host's processes are for the host. */
 	struct khx_netlink_msg msg = {
@@ -26,7 +24,7 @@ static void khx_netlink_send(struct net *net, u8 cmd, khx_netlink_fill_fn fill,
 	msg.skb = genlmsg_new(NLMSG_GOODSIZE + KHX_CPUS_LEN_MAX, GFP_KERNEL);
 	if (!msg.skb)
 		return;
-	if (fill(&msg, object, attrs)) {
+	if (khx_netlink_fill(&msg, subject, put)) {
 		nlmsg_free(msg.skb);
 		return;
 	}
@@ -34,47 +32,39 @@ static void khx_netlink_send(struct net *net, u8 cmd, khx_netlink_fill_fn fill,
 				KHX_NETLINK_EVENTS, GFP_KERNEL);
 }
 
-static void khx_netlink_send_all(const struct khx_device *dev, u8 cmd,
-				 khx_netlink_fill_fn fill, void *object,
-				 struct nlattr **attrs)
+static void khx_netlink_send_all(u8 cmd,
+				 const struct khx_netlink_subject *subject,
+				 khx_netlink_put_fn put)
 {
-	khx_netlink_send(dev->reg.net, cmd, fill, object, attrs);
-	if (!net_eq(dev->reg.net, &init_net))
-		khx_netlink_send(&init_net, cmd, fill, object, attrs);
-}
+	struct net *net = subject->dev->reg.net;
 
-static int khx_netlink_event_fill_dev(const struct khx_netlink_msg *msg,
-				      void *object, struct nlattr **attrs)
-{
-	return khx_netlink_fill_dev(msg, object);
-}
-
-static int khx_netlink_event_fill_vq(const struct khx_netlink_msg *msg,
-				     void *object, struct nlattr **attrs)
-{
-	return khx_netlink_fill_vq(msg, object);
-}
-
-static int khx_netlink_event_fill_settings(const struct khx_netlink_msg *msg,
-					   void *object, struct nlattr **attrs)
-{
-	return khx_netlink_fill_settings(msg, object, attrs);
+	khx_netlink_send(net, cmd, subject, put);
+	if (!net_eq(net, &init_net))
+		khx_netlink_send(&init_net, cmd, subject, put);
 }
 
 void khx_netlink_dev_event(struct khx_device *dev, u8 cmd)
 {
-	khx_netlink_send_all(dev, cmd, khx_netlink_event_fill_dev, dev, NULL);
+	const struct khx_netlink_subject subject = { .dev = dev };
+
+	khx_netlink_send_all(cmd, &subject, khx_netlink_put_dev);
 }
 
 void khx_netlink_vq_event(struct khx_virtqueue *vq, u8 cmd)
 {
-	khx_netlink_send_all(vq->dev, cmd, khx_netlink_event_fill_vq, vq,
-			     NULL);
+	const struct khx_netlink_subject subject = { .dev = vq->dev, .vq = vq };
+
+	khx_netlink_send_all(cmd, &subject, khx_netlink_put_vq);
 }
 
 /* What KHX_CMD_WORKER_SET did. */
 void khx_netlink_settings_event(struct khx_device *dev, struct nlattr **attrs)
 {
-	khx_netlink_send_all(dev, KHX_CMD_WORKER_NTF,
-			     khx_netlink_event_fill_settings, dev, attrs);
+	const struct khx_netlink_subject subject = {
+		.dev = dev,
+		.attrs = attrs,
+	};
+
+	khx_netlink_send_all(KHX_CMD_WORKER_NTF, &subject,
+			     khx_netlink_put_settings);
 }

@@ -175,9 +175,10 @@ static unsigned int khx_netlink_workers(struct khx_device *dev)
 	return n;
 }
 
-static int khx_netlink_put_dev(const struct khx_netlink_msg *msg,
-			       struct khx_device *dev)
+int khx_netlink_put_dev(const struct khx_netlink_msg *msg,
+			const struct khx_netlink_subject *subject)
 {
+	struct khx_device *dev = subject->dev;
 	struct sk_buff *skb = msg->skb;
 	u64 features = READ_ONCE(dev->features);
 
@@ -223,9 +224,10 @@ static int khx_netlink_put_worker_of(const struct khx_netlink_msg *msg,
 	return 0;
 }
 
-static int khx_netlink_put_vq(const struct khx_netlink_msg *msg,
-			      struct khx_virtqueue *vq)
+int khx_netlink_put_vq(const struct khx_netlink_msg *msg,
+		       const struct khx_netlink_subject *subject)
 {
+	struct khx_virtqueue *vq = subject->vq;
 	struct sk_buff *skb = msg->skb;
 	const char *fault = READ_ONCE(vq->fault);
 	u64 features = READ_ONCE(vq->features);
@@ -274,15 +276,16 @@ static int khx_netlink_put_cpus(struct sk_buff *skb,
 }
 
 /* Under RCU, which keeps the worker. */
-static int khx_netlink_put_worker(const struct khx_netlink_msg *msg,
-				  struct khx_device *dev,
-				  const struct khx_worker *worker, u32 id)
+int khx_netlink_put_worker(const struct khx_netlink_msg *msg,
+			   const struct khx_netlink_subject *subject)
 {
+	const struct khx_worker *worker = subject->worker;
+	struct khx_device *dev = subject->dev;
 	struct sk_buff *skb = msg->skb;
 	pid_t tid = khx_worker_tid(worker, msg->pid_ns);
 
 	if (nla_put_u32(skb, KHX_A_DEV_ID, dev->reg.id) ||
-	    nla_put_u32(skb, KHX_A_WORKER_ID, id) ||
+	    nla_put_u32(skb, KHX_A_WORKER_ID, subject->worker_id) ||
 	    (tid && nla_put_u32(skb, KHX_A_WORKER_TID, tid)) ||
 	    nla_put_u32(skb, KHX_A_MODE, READ_ONCE(dev->mode)) ||
 	    nla_put_u32(skb, KHX_A_QUEUES, khx_netlink_serves(dev, worker)) ||
@@ -292,77 +295,44 @@ static int khx_netlink_put_worker(const struct khx_netlink_msg *msg,
 	return khx_netlink_put_cpus(skb, khx_worker_cpus(worker));
 }
 
-static void *khx_netlink_begin(const struct khx_netlink_msg *msg)
-{
-	void *hdr = genlmsg_put(msg->skb, msg->portid, msg->seq,
-				&khx_netlink_family, msg->flags, msg->cmd);
-
-	if (hdr && msg->cb)
-		genl_dump_check_consistent(msg->cb, hdr);
-	return hdr;
-}
-
-static int khx_netlink_end(const struct khx_netlink_msg *msg, void *hdr,
-			   int ret)
-{
-	if (ret)
-		genlmsg_cancel(msg->skb, hdr);
-	else
-		genlmsg_end(msg->skb, hdr);
-	return ret;
-}
-
-int khx_netlink_fill_dev(const struct khx_netlink_msg *msg,
-			 struct khx_device *dev)
-{
-	void *hdr = khx_netlink_begin(msg);
-
-	return hdr ? khx_netlink_end(msg, hdr,
-				     khx_netlink_put_dev(msg, dev)) :
-		     -EMSGSIZE;
-}
-
-int khx_netlink_fill_vq(const struct khx_netlink_msg *msg,
-			struct khx_virtqueue *vq)
-{
-	void *hdr = khx_netlink_begin(msg);
-
-	return hdr ? khx_netlink_end(msg, hdr,
-				     khx_netlink_put_vq(msg, vq)) :
-		     -EMSGSIZE;
-}
-
-int khx_netlink_fill_worker(const struct khx_netlink_msg *msg,
-			    struct khx_device *dev,
-			    const struct khx_worker *worker, u32 id)
-{
-	void *hdr = khx_netlink_begin(msg);
-
-	return hdr ? khx_netlink_end(msg, hdr,
-				     khx_netlink_put_worker(msg, dev,
-							    worker, id)) :
-		     -EMSGSIZE;
-}
-
 /* The settings that were changed, as they came. */
-int khx_netlink_fill_settings(const struct khx_netlink_msg *msg,
-			      struct khx_device *dev, struct nlattr **attrs)
+int khx_netlink_put_settings(const struct khx_netlink_msg *msg,
+			     const struct khx_netlink_subject *subject)
 {
 	static const u8 settings[] = {
 		KHX_A_MODE, KHX_A_WORKERS, KHX_A_CPUS, KHX_A_POLL_US,
 		KHX_A_WEIGHT,
 	};
-	void *hdr = khx_netlink_begin(msg);
+	const struct nlattr *attr;
 	unsigned int i;
+	int ret;
+
+	ret = nla_put_u32(msg->skb, KHX_A_DEV_ID, subject->dev->reg.id);
+	for (i = 0; i < ARRAY_SIZE(settings) && !ret; i++) {
+		attr = subject->attrs[settings[i]];
+		if (attr)
+			ret = nla_put(msg->skb, settings[i], nla_len(attr),
+				      nla_data(attr));
+	}
+	return ret;
+}
+
+int khx_netlink_fill(const struct khx_netlink_msg *msg,
+		     const struct khx_netlink_subject *subject,
+		     khx_netlink_put_fn put)
+{
+	void *hdr = genlmsg_put(msg->skb, msg->portid, msg->seq,
+				&khx_netlink_family, msg->flags, msg->cmd);
 	int ret;
 
 	if (!hdr)
 		return -EMSGSIZE;
-	ret = nla_put_u32(msg->skb, KHX_A_DEV_ID, dev->reg.id);
-	for (i = 0; i < ARRAY_SIZE(settings) && !ret; i++)
-		if (attrs[settings[i]])
-			ret = nla_put(msg->skb, settings[i],
-				      nla_len(attrs[settings[i]]),
-				      nla_data(attrs[settings[i]]));
-	return khx_netlink_end(msg, hdr, ret);
+	if (msg->cb)
+		genl_dump_check_consistent(msg->cb, hdr);
+	ret = put(msg, subject);
+	if (ret)
+		genlmsg_cancel(msg->skb, hdr);
+	else
+		genlmsg_end(msg->skb, hdr);
+	return ret;
 }

@@ -35,6 +35,22 @@ struct khx_netlink_msg {
 	struct pid_namespace *pid_ns;
 };
 
+/**
+ * struct khx_netlink_subject - what a message is about
+ * @dev: device
+ * @vq: one of its virtqueues, if it is about that
+ * @worker: one of its workers, if it is about that; under RCU
+ * @worker_id: that one's number among the device's
+ * @attrs: request, if the message is about what it has set
+ */
+struct khx_netlink_subject {
+	struct khx_device *dev;
+	struct khx_virtqueue *vq;
+	struct khx_worker *worker;
+	unsigned long worker_id;
+	struct nlattr **attrs;
+};
+
 extern struct genl_family khx_netlink_family;
 
 /* netlink.c: what every request begins with. */
@@ -42,18 +58,23 @@ int khx_netlink_check(struct genl_info *info, u8 cmd);
 struct khx_device *khx_netlink_device(struct genl_info *info);
 
 /*
- * netlink-fill.c: one whole message, or -EMSGSIZE and nothing. None of them
- * waits for a device.
+ * netlink-fill.c: one whole message, or an errno and nothing; -EMSGSIZE when it
+ * has no room. Nothing there waits for a device.
  */
-int khx_netlink_fill_dev(const struct khx_netlink_msg *msg,
-			 struct khx_device *dev);
-int khx_netlink_fill_vq(const struct khx_netlink_msg *msg,
-			struct khx_virtqueue *vq);
-int khx_netlink_fill_worker(const struct khx_netlink_msg *msg,
-			    struct khx_device *dev,
-			    const struct khx_worker *worker, u32 id);
-int khx_netlink_fill_settings(const struct khx_netlink_msg *msg,
-			      struct khx_device *dev, struct nlattr **attrs);
+typedef int (*khx_netlink_put_fn)(const struct khx_netlink_msg *msg,
+				  const struct khx_netlink_subject *subject);
+
+int khx_netlink_put_dev(const struct khx_netlink_msg *msg,
+			const struct khx_netlink_subject *subject);
+int khx_netlink_put_vq(const struct khx_netlink_msg *msg,
+		       const struct khx_netlink_subject *subject);
+int khx_netlink_put_worker(const struct khx_netlink_msg *msg,
+			   const struct khx_netlink_subject *subject);
+int khx_netlink_put_settings(const struct khx_netlink_msg *msg,
+			     const struct khx_netlink_subject *subject);
+int khx_netlink_fill(const struct khx_netlink_msg *msg,
+		     const struct khx_netlink_subject *subject,
+		     khx_netlink_put_fn put);
 
 /* netlink-event.c */
 void khx_netlink_settings_event(struct khx_device *dev,

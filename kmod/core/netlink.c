@@ -67,6 +67,16 @@ static const u64 khx_netlink_attrs[] = {
 
 static_assert(KHX_A_MAX < BITS_PER_LONG_LONG);
 
+/* What NL_SET_ERR_MSG() does, with a text that is not where it is told. */
+static void khx_netlink_explain(struct netlink_ext_ack *extack,
+				const struct nlattr *attr, const char *text)
+{
+	if (attr)
+		NL_SET_BAD_ATTR(extack, attr);
+	if (extack)
+		extack->_msg = text;
+}
+
 static int khx_netlink_check_attr(const struct nlattr *attr, bool allowed,
 				  struct netlink_ext_ack *extack)
 {
@@ -84,9 +94,7 @@ static int khx_netlink_check_attr(const struct nlattr *attr, bool allowed,
 	value = nla_get_u32(attr);
 	if (value >= range->min && value <= range->max)
 		return 0;
-	NL_SET_BAD_ATTR(extack, attr);
-	if (extack)
-		extack->_msg = range->text;
+	khx_netlink_explain(extack, attr, range->text);
 	return -ERANGE;
 }
 
@@ -135,88 +143,128 @@ struct khx_device *khx_netlink_device(struct genl_info *info)
 	return dev;
 }
 
-static int khx_netlink_fill_dev_one(const struct khx_netlink_msg *msg,
-				    struct khx_device *dev,
-				    struct genl_info *info)
+/* The objects of a device, each kind of which is asked for in the same way. */
+static bool khx_netlink_next_dev(struct khx_netlink_subject *subject,
+				 unsigned long *index)
 {
-	return khx_netlink_fill_dev(msg, dev);
+	return !*index;
 }
 
-static int khx_netlink_fill_vq_one(const struct khx_netlink_msg *msg,
-				   struct khx_device *dev,
-				   struct genl_info *info)
+static bool khx_netlink_next_vq(struct khx_netlink_subject *subject,
+				unsigned long *index)
 {
-	struct nlattr *attr = info->attrs[KHX_A_QUEUE_ID];
-	u32 index;
+	struct khx_device *dev = subject->dev;
 
-	if (!attr) {
-		NL_SET_ERR_MSG(info->extack, "queue-id is missing");
-		return -EINVAL;
-	}
-	index = nla_get_u32(attr);
-	if (index >= dev->nvqs) {
-		NL_SET_ERR_MSG_ATTR(info->extack, attr,
-				    "queue-id: no such virtqueue");
-		return -ENOENT;
-	}
-	return khx_netlink_fill_vq(msg, dev->vqs[array_index_nospec(index,
-								dev->nvqs)]);
+	if (*index >= dev->nvqs)
+		return false;
+	subject->vq = dev->vqs[array_index_nospec(*index, dev->nvqs)];
+	return true;
 }
 
-static int khx_netlink_fill_worker_one(const struct khx_netlink_msg *msg,
-				       struct khx_device *dev,
-				       struct genl_info *info)
+static bool khx_netlink_next_worker(struct khx_netlink_subject *subject,
+				    unsigned long *index)
 {
-	struct nlattr *attr = info->attrs[KHX_A_WORKER_ID];
-	struct khx_worker *worker;
-	int ret = -ENOENT;
-	u32 id;
+	subject->worker = xa_find(&subject->dev->workers, index, ULONG_MAX,
+				  XA_PRESENT);
+	subject->worker_id = *index;
+	return subject->worker;
+}
 
-	if (!attr) {
-		NL_SET_ERR_MSG(info->extack, "worker-id is missing");
-		return -EINVAL;
+/**
+ * struct khx_netlink_kind - a kind of object
+ * @cmd: asks for one, or for all of them
+ * @attr: its number within the device, 0: it is the device
+ * @missing: what to say when @attr is, and
+ * @unknown: when no object has that number
+ * @next: find the first one of a device whose number is @index or more, and
+ *	  set @index to that; called under RCU, which keeps it
+ * @put: what a message tells of it
+ */
+struct khx_netlink_kind {
+	u8 cmd;
+	u8 attr;
+	const char *missing;
+	const char *unknown;
+	bool (*next)(struct khx_netlink_subject *subject, unsigned long *index);
+	khx_netlink_put_fn put;
+};
+
+static const struct khx_netlink_kind khx_netlink_kind_dev = {
+	.cmd = KHX_CMD_DEV_GET,
+	.next = khx_netlink_next_dev,
+	.put = khx_netlink_put_dev,
+};
+
+static const struct khx_netlink_kind khx_netlink_kind_vq = {
+	.cmd = KHX_CMD_QUEUE_GET,
+	.attr = KHX_A_QUEUE_ID,
+	.missing = "queue-id is missing",
+	.unknown = "queue-id: no such virtqueue",
+	.next = khx_netlink_next_vq,
+	.put = khx_netlink_put_vq,
+};
+
+static const struct khx_netlink_kind khx_netlink_kind_worker = {
+	.cmd = KHX_CMD_WORKER_GET,
+	.attr = KHX_A_WORKER_ID,
+	.missing = "worker-id is missing",
+	.unknown = "worker-id: no such worker",
+	.next = khx_netlink_next_worker,
+	.put = khx_netlink_put_worker,
+};
+
+/* The object of @subject's device that is asked for; under RCU. */
+static int khx_netlink_find(struct khx_netlink_subject *subject,
+			    const struct khx_netlink_kind *kind,
+			    struct genl_info *info)
+{
+	const struct nlattr *attr = info->attrs[kind->attr];
+	unsigned long wanted = 0, index;
+
+	if (kind->attr) {
+		if (!attr) {
+			khx_netlink_explain(info->extack, NULL, kind->missing);
+			return -EINVAL;
+		}
+		wanted = nla_get_u32(attr);
 	}
-	id = nla_get_u32(attr);
-	rcu_read_lock();
-	worker = xa_load(&dev->workers, id);
-	if (worker)
-		ret = khx_netlink_fill_worker(msg, dev, worker, id);
-	else
-		NL_SET_ERR_MSG_ATTR(info->extack, attr,
-				    "worker-id: no such worker");
-	rcu_read_unlock();
-	return ret;
+	index = wanted;
+	if (kind->next(subject, &index) && index == wanted)
+		return 0;
+	khx_netlink_explain(info->extack, attr, kind->unknown);
+	return -ENOENT;
 }
 
 /* Answer with one message. */
-static int khx_netlink_reply(struct genl_info *info, u8 cmd,
-			     int (*fill)(const struct khx_netlink_msg *msg,
-					 struct khx_device *dev,
-					 struct genl_info *info))
+static int khx_netlink_reply(struct genl_info *info,
+			     const struct khx_netlink_kind *kind)
 {
 	struct khx_netlink_msg msg = {
 		.portid = info->snd_portid,
 		.seq = info->snd_seq,
-		.cmd = cmd,
+		.cmd = kind->cmd,
 		.pid_ns = task_active_pid_ns(current),
 	};
-	struct khx_device *dev;
+	struct khx_netlink_subject subject = {};
 	int ret;
 
-	ret = khx_netlink_check(info, cmd);
+	ret = khx_netlink_check(info, kind->cmd);
 	if (ret)
 		return ret;
 	msg.skb = genlmsg_new(NLMSG_GOODSIZE + KHX_CPUS_LEN_MAX, GFP_KERNEL);
 	if (!msg.skb)
 		return -ENOMEM;
 
-	dev = khx_netlink_device(info);
-	if (IS_ERR(dev)) {
-		ret = PTR_ERR(dev);
+	subject.dev = khx_netlink_device(info);
+	if (IS_ERR(subject.dev)) {
+		ret = PTR_ERR(subject.dev);
 		goto err_free;
 	}
-	ret = fill(&msg, dev, info);
-	khx_registry_put(dev);
+	rcu_read_lock();
+	ret = khx_netlink_find(&subject, kind, info) ?:
+	      khx_netlink_fill(&msg, &subject, kind->put);
+	rcu_read_unlock();
+	khx_registry_put(subject.dev);
 	if (ret)
 		goto err_free;
 	return genlmsg_reply(msg.skb, info);
@@ -228,30 +276,27 @@ err_free:
 
 static int khx_netlink_dev_get(struct sk_buff *skb, struct genl_info *info)
 {
-	return khx_netlink_reply(info, KHX_CMD_DEV_GET,
-				 khx_netlink_fill_dev_one);
+	return khx_netlink_reply(info, &khx_netlink_kind_dev);
 }
 
 static int khx_netlink_queue_get(struct sk_buff *skb, struct genl_info *info)
 {
-	return khx_netlink_reply(info, KHX_CMD_QUEUE_GET,
-				 khx_netlink_fill_vq_one);
+	return khx_netlink_reply(info, &khx_netlink_kind_vq);
 }
 
 static int khx_netlink_worker_get(struct sk_buff *skb, struct genl_info *info)
 {
-	return khx_netlink_reply(info, KHX_CMD_WORKER_GET,
-				 khx_netlink_fill_worker_one);
+	return khx_netlink_reply(info, &khx_netlink_kind_worker);
 }
 
 /**
  * struct khx_netlink_cursor - where a dump goes on, in its callback's args
  * @dev: first device to look at
- * @object: first virtqueue or worker of that device
+ * @index: first of that device's objects
  */
 struct khx_netlink_cursor {
 	unsigned long dev;
-	unsigned long object;
+	unsigned long index;
 };
 
 static struct khx_netlink_cursor *
@@ -261,44 +306,18 @@ khx_netlink_cursor(struct netlink_callback *cb)
 	return (struct khx_netlink_cursor *)cb->args;
 }
 
-/* Puts what there is of one device, from the cursor on. */
-typedef int (*khx_netlink_dump_fn)(const struct khx_netlink_msg *msg,
-				   struct khx_device *dev,
-				   struct khx_netlink_cursor *cursor);
-
-static int khx_netlink_dump_dev(const struct khx_netlink_msg *msg,
+/* What there is of one device, from the cursor on. */
+static int khx_netlink_walk_dev(const struct khx_netlink_msg *msg,
 				struct khx_device *dev,
-				struct khx_netlink_cursor *cursor)
+				const struct khx_netlink_kind *kind)
 {
-	return khx_netlink_fill_dev(msg, dev);
-}
-
-static int khx_netlink_dump_queues(const struct khx_netlink_msg *msg,
-				   struct khx_device *dev,
-				   struct khx_netlink_cursor *cursor)
-{
-	int ret;
-
-	for (; cursor->object < dev->nvqs; cursor->object++) {
-		ret = khx_netlink_fill_vq(msg, dev->vqs[cursor->object]);
-		if (ret)
-			return ret;
-	}
-	return 0;
-}
-
-static int khx_netlink_dump_workers(const struct khx_netlink_msg *msg,
-				    struct khx_device *dev,
-				    struct khx_netlink_cursor *cursor)
-{
-	struct khx_worker *worker;
+	struct khx_netlink_cursor *cursor = khx_netlink_cursor(msg->cb);
+	struct khx_netlink_subject subject = { .dev = dev };
 	int ret = 0;
 
 	rcu_read_lock();
-	xa_for_each_start(&dev->workers, cursor->object, worker,
-			  cursor->object) {
-		ret = khx_netlink_fill_worker(msg, dev, worker,
-					      cursor->object);
+	for (; kind->next(&subject, &cursor->index); cursor->index++) {
+		ret = khx_netlink_fill(msg, &subject, kind->put);
 		if (ret)
 			break;
 	}
@@ -308,7 +327,8 @@ static int khx_netlink_dump_workers(const struct khx_netlink_msg *msg,
 
 /* As many devices as the message has room for, or the one that is asked for. */
 static int khx_netlink_walk(const struct khx_netlink_msg *msg,
-			    const struct nlattr *only, khx_netlink_dump_fn fn)
+			    const struct nlattr *only,
+			    const struct khx_netlink_kind *kind)
 {
 	struct khx_netlink_cursor *cursor = khx_netlink_cursor(msg->cb);
 	const struct net *net = sock_net(msg->skb->sk);
@@ -327,35 +347,38 @@ static int khx_netlink_walk(const struct khx_netlink_msg *msg,
 	while ((dev = khx_registry_next(&cursor->dev, net))) {
 		if (only && cursor->dev != nla_get_u32(only))
 			break;
-		ret = fn(msg, dev, cursor);
+		ret = khx_netlink_walk_dev(msg, dev, kind);
 		if (ret)
 			return ret;
 		cursor->dev++;
-		cursor->object = 0;
+		cursor->index = 0;
 	}
 	return 0;
 }
 
 static int khx_netlink_dump(struct sk_buff *skb, struct netlink_callback *cb,
-			    u8 cmd, u64 allowed, khx_netlink_dump_fn fn)
+			    const struct khx_netlink_kind *kind)
 {
 	struct khx_netlink_msg msg = {
 		.skb = skb,
 		.portid = NETLINK_CB(cb->skb).portid,
 		.seq = cb->nlh->nlmsg_seq,
 		.flags = NLM_F_MULTI,
-		.cmd = cmd,
+		.cmd = kind->cmd,
 		.cb = cb,
 		.pid_ns = task_active_pid_ns(current),
 	};
 	struct nlattr **attrs = genl_info_dump(cb)->attrs;
 	int ret;
 
-	ret = khx_netlink_check_attrs(attrs, allowed, cb->extack);
+	/* Those of one device may be asked for. */
+	ret = khx_netlink_check_attrs(attrs,
+				      kind->attr ? BIT_ULL(KHX_A_DEV_ID) : 0,
+				      cb->extack);
 	if (ret)
 		return ret;
 	cb->seq = khx_registry_lock();
-	ret = khx_netlink_walk(&msg, attrs[KHX_A_DEV_ID], fn);
+	ret = khx_netlink_walk(&msg, attrs[KHX_A_DEV_ID], kind);
 	khx_registry_unlock();
 
 	/* A full message is not an error: the next one goes on. */
@@ -365,24 +388,19 @@ static int khx_netlink_dump(struct sk_buff *skb, struct netlink_callback *cb,
 static int khx_netlink_dev_dump(struct sk_buff *skb,
 				struct netlink_callback *cb)
 {
-	return khx_netlink_dump(skb, cb, KHX_CMD_DEV_GET, 0,
-				khx_netlink_dump_dev);
+	return khx_netlink_dump(skb, cb, &khx_netlink_kind_dev);
 }
 
 static int khx_netlink_queue_dump(struct sk_buff *skb,
 				  struct netlink_callback *cb)
 {
-	return khx_netlink_dump(skb, cb, KHX_CMD_QUEUE_GET,
-				BIT_ULL(KHX_A_DEV_ID),
-				khx_netlink_dump_queues);
+	return khx_netlink_dump(skb, cb, &khx_netlink_kind_vq);
 }
 
 static int khx_netlink_worker_dump(struct sk_buff *skb,
 				   struct netlink_callback *cb)
 {
-	return khx_netlink_dump(skb, cb, KHX_CMD_WORKER_GET,
-				BIT_ULL(KHX_A_DEV_ID),
-				khx_netlink_dump_workers);
+	return khx_netlink_dump(skb, cb, &khx_netlink_kind_worker);
 }
 
 static const struct genl_small_ops khx_netlink_ops[] = {
