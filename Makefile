@@ -3,7 +3,7 @@
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 PREFIX ?= /usr/local
-VERSION := 0.1
+VERSION := $(shell sed -n 's/.*KHX_VERSION "\(.*\)"/\1/p' uapi/linux/khx_version.h)
 export PREFIX
 
 # The order of help.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The core of khx: start order and mirrored unwinding. */
 #include <linux/init.h>
+#include <linux/khx_version.h>
 #include <linux/module.h>
 
 #include "core/netlink.h"
@@ -29,3 +30,4 @@ module_exit(khx_exit);
 
 MODULE_DESCRIPTION("khx core: device-side virtqueues for in-kernel backends");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(KHX_VERSION);

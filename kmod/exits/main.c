@@ -30,6 +30,7 @@
  * frees them. Readers copy. See "Records of vCPUs" for who holds what.
  */
 #include <linux/init.h>
+#include <linux/khx_version.h>
 #include <linux/module.h>
 #include <linux/printk.h>
 
@@ -80,3 +81,4 @@ module_exit(khx_exits_exit);
 
 MODULE_DESCRIPTION("VM-exit statistics of every KVM vCPU");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(KHX_VERSION);

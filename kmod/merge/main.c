@@ -15,6 +15,7 @@
  */
 #include <linux/build_bug.h>
 #include <linux/init.h>
+#include <linux/khx_version.h>
 #include <linux/module.h>
 
 #include "candidate.h"
@@ -99,3 +100,4 @@ module_exit(khx_merge_exit);
 
 MODULE_DESCRIPTION("khx_merge: identical guest pages in memory once");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(KHX_VERSION);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* khx_net: virtio-net in the host kernel. */
 #include <linux/init.h>
+#include <linux/khx_version.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 
@@ -27,4 +28,4 @@ module_exit(khx_net_exit);
 
 MODULE_DESCRIPTION("khx net: virtio-net served in the host kernel");
 MODULE_LICENSE("GPL");
-MODULE_ALIAS("devname:khx-net");
+MODULE_VERSION(KHX_VERSION);

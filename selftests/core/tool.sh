@@ -188,7 +188,9 @@ traced() {
 	[ "$lines" = 0 ]
 }
 
-tap_plan 21
+tap_plan 22
+tap_is "$(khx --version)" "khx $(cat /sys/module/khx/version)" \
+	"the tool and the modules are of one version"
 tap_is "$(keys dev show "$dev")" \
 	"comm dev failed features mode netns pid queues ring running stats type workers" \
 	"the members of a device are those that scripts know"

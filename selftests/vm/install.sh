@@ -49,6 +49,14 @@ is_installed() {
 	)
 }
 
+# Nor has depmod a word to say of them.
+depmod_takes_them() {
+	local said
+	said=$(depmod -n -b "$dest" "$(ls "$dest/lib/modules")" 2>&1 > /dev/null |
+		grep khx)
+	[ -z "$said" ] || { echo "$said"; return 1; }
+}
+
 # stub NAME: what is found of this name first, from standard input.
 stub() {
 	mkdir -p "$work/bin"
@@ -71,9 +79,10 @@ printf '# why\nthis # and that\nother\n' > "$work/list"
 stub dpkg-query <<< '[ "${@: -1}" = this ] && echo installed'
 stub apt-get <<< 'echo "$@" > "${0%/*}/../apt"'
 
-tap_plan 6
+tap_plan 7
 tap_run "make install" make_locked install
 tap_run "modules, tools, manual pages and units are there" is_installed
+tap_run "depmod takes them as they are" depmod_takes_them
 tap_run "make uninstall" make_locked uninstall
 tap_run "and leaves nothing" has_files < /dev/null
 stub id <<< 'echo 1000'

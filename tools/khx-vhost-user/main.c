@@ -2,6 +2,7 @@
 /* khx-vhost-user: disks of khx_blk for every vhost-user-blk front end. */
 #include <errno.h>
 #include <getopt.h>
+#include <linux/khx_version.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -154,7 +155,7 @@ static void parse_options(int argc, char **argv)
 			fputs(usage, stdout);
 			exit(0);
 		} else if (c == 'V') {
-			puts("khx-vhost-user 0.1");
+			puts("khx-vhost-user " KHX_VERSION);
 			exit(0);
 		} else if (c == 'u') {
 			user = optarg;

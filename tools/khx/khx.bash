@@ -55,7 +55,7 @@ _khx() {
 	done
 	if [ -z "$object" ] && [[ $word == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "--json --pretty \
-			--statistics --interval --help" -- "$word")
+			--statistics --interval --version --help" -- "$word")
 		return
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$(_khx_words "$object" "$verb" \

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* khx: shows and steers what the khx modules do. */
 #include <getopt.h>
+#include <linux/khx_version.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,6 +31,7 @@ static void khx_usage(FILE *to)
 	      "  -p, --pretty        JSON that people can read\n"
 	      "  -s, --statistics    counters\n"
 	      "  -i, --interval SEC  counters a second, over so many seconds\n"
+	      "  -V, --version\n"
 	      "  -h, --help\n"
 	      "\nOBJECT, each with its own help:\n\n", to);
 	for (object = objects; object->name; object++)
@@ -84,6 +86,7 @@ static const struct option khx_long_options[] = {
 	{ "pretty", no_argument, NULL, 'p' },
 	{ "statistics", no_argument, NULL, 's' },
 	{ "interval", required_argument, NULL, 'i' },
+	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ }
 };
@@ -93,7 +96,7 @@ static int khx_options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt_long(argc, argv, "+jpsi:h", khx_long_options,
+	while ((c = getopt_long(argc, argv, "+jpsi:Vh", khx_long_options,
 				NULL)) != -1) {
 		switch (c) {
 		case 'j':
@@ -112,6 +115,9 @@ static int khx_options(int argc, char **argv)
 					   &cmd_options.interval))
 				return KHX_EXIT_USAGE;
 			break;
+		case 'V':
+			puts("khx " KHX_VERSION);
+			return 0;
 		case 'h':
 			khx_usage(stdout);
 			return 0;
