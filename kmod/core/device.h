@@ -32,9 +32,6 @@ struct seq_file;
 	 BIT_ULL(VIRTIO_F_RING_PACKED) |			\
 	 BIT_ULL(VHOST_F_LOG_ALL))
 
-/* Workers of one device: more than it can use, few enough for any host. */
-#define KHX_DEVICE_WORKERS_MAX	64
-
 /**
  * struct khx_op_stats - what a virtqueue did about one kind of request
  * @requests: completed, well or not

@@ -32,7 +32,7 @@
  */
 struct khx_pool_set {
 	unsigned int n;
-	struct khx_worker *workers[KHX_DEVICE_WORKERS_MAX];
+	struct khx_worker *workers[KHX_WORKERS_MAX];
 	struct khx_crew *crew;
 	struct work_struct retire;
 	struct completion retired;
@@ -76,7 +76,7 @@ static int khx_pool_place(struct khx_device *dev, struct khx_worker *worker)
  */
 int khx_pool_add(struct khx_device *dev, u32 *id)
 {
-	const u32 last = min_t(u32, dev->nvqs, KHX_DEVICE_WORKERS_MAX - 1);
+	const u32 last = min_t(u32, dev->nvqs, KHX_WORKERS_MAX - 1);
 	struct khx_worker *worker;
 	int ret;
 
@@ -312,7 +312,7 @@ static int khx_pool_hire(struct khx_device *dev, enum khx_mode mode,
 		return khx_pool_join(dev, from, nworkers, deadline, set);
 	case KHX_MODE_QUEUE:
 		return khx_pool_spawn(from, min_t(unsigned int, dev->nvqs,
-						  KHX_DEVICE_WORKERS_MAX),
+						  KHX_WORKERS_MAX),
 				      deadline, set);
 	default:
 		return khx_pool_spawn(from, 1, deadline, set);
@@ -334,7 +334,7 @@ static void khx_pool_unreserve(struct khx_device *dev)
 {
 	unsigned int i;
 
-	for (i = 0; i < KHX_DEVICE_WORKERS_MAX; i++)
+	for (i = 0; i < KHX_WORKERS_MAX; i++)
 		xa_release(&dev->workers, i);
 }
 
@@ -349,7 +349,7 @@ static void khx_pool_publish(struct khx_device *dev, enum khx_mode mode,
 
 	for (i = 0; i < set->n; i++)
 		xa_store(&dev->workers, i, set->workers[i], GFP_KERNEL);
-	for (; i < KHX_DEVICE_WORKERS_MAX; i++)
+	for (; i < KHX_WORKERS_MAX; i++)
 		xa_erase(&dev->workers, i);
 	for (i = 0; i < dev->nvqs; i++)
 		rcu_assign_pointer(dev->vqs[i]->worker,
@@ -491,7 +491,7 @@ void khx_pool_destroy(struct khx_device *dev)
 	/* 1. Nobody finds a worker any more, to queue a work or to show it. */
 	for (i = 0; i < dev->nvqs; i++)
 		RCU_INIT_POINTER(dev->vqs[i]->worker, NULL);
-	for (i = 0; i < KHX_DEVICE_WORKERS_MAX; i++)
+	for (i = 0; i < KHX_WORKERS_MAX; i++)
 		xa_erase(&dev->workers, i);
 	/* 2. Who found one has queued his work. */
 	synchronize_rcu();

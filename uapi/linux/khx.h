@@ -172,6 +172,7 @@
 #define KHX_GENL_VERSION	1
 #define KHX_GENL_MCGRP_EVENTS	"events"
 
+/* Of one device: more than it can use, few enough for any host. */
 #define KHX_WORKERS_MAX		64
 #define KHX_POLL_US_MAX		10000
 #define KHX_WEIGHT_MIN		10
