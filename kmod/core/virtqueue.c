@@ -252,13 +252,29 @@ void khx_virtqueue_queue(struct khx_virtqueue *vq)
 }
 EXPORT_SYMBOL_GPL(khx_virtqueue_queue);
 
+/*
+ * Is there a process that pays for what is served? Pages that come into being in
+ * an mm are charged to the process that it belongs to, and to nobody when the last
+ * one has ended or called execve(): that lets whoever else has the memory and
+ * the device out of their memory.max. Worker threads of that process are gone
+ * with it; this is for others.
+ */
+static bool khx_virtqueue_has_owner(const struct khx_virtqueue *vq)
+{
+#ifdef CONFIG_MEMCG
+	return rcu_access_pointer(vq->dev->mm->owner);
+#else
+	return true;
+#endif
+}
+
 static void khx_virtqueue_work(struct khx_work *work)
 {
 	struct khx_virtqueue *vq = container_of(work, struct khx_virtqueue,
 						work);
 
 	mutex_lock(&vq->mutex);
-	if (likely(khx_virtqueue_is_running(vq)))
+	if (likely(khx_virtqueue_is_running(vq) && khx_virtqueue_has_owner(vq)))
 		vq->dev->ops->handle(vq);
 	mutex_unlock(&vq->mutex);
 }
