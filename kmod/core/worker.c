@@ -23,6 +23,7 @@
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/sched/vhost_task.h>
 #include <linux/slab.h>
@@ -210,19 +211,34 @@ int khx_worker_set_cpus(struct khx_worker *worker, const struct cpumask *cpus)
 	return worker->thread ? set_cpus_allowed_ptr(worker->thread, cpus) : 0;
 }
 
+/*
+ * Is the process ending, or becoming another one by execve()? A worker that is
+ * being killed has taken the signal when it does its last work, so that no
+ * fork() would refuse; and whoever ends all threads would miss a new one.
+ */
+static bool khx_worker_process_ends(void)
+{
+	const struct signal_struct *signal = current->signal;
+
+	return READ_ONCE(signal->flags) & SIGNAL_GROUP_EXIT ||
+	       READ_ONCE(signal->group_exec_task);
+}
+
 /**
  * khx_worker_create - start a worker for the current process
  * @id: number for user space
  * @owner: that process
  *
  * Context: Process context of the owner. May sleep.
- * Return: the worker or an ERR_PTR.
+ * Return: the worker or an ERR_PTR, of -EINTR when the process is ending.
  */
 struct khx_worker *khx_worker_create(u32 id, pid_t owner)
 {
 	char name[TASK_COMM_LEN];
 	struct khx_worker *worker;
 
+	if (khx_worker_process_ends())
+		return ERR_PTR(-EINTR);
 	worker = kzalloc(sizeof(*worker), GFP_KERNEL_ACCOUNT);
 	if (!worker)
 		return ERR_PTR(-ENOMEM);
