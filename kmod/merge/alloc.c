@@ -20,12 +20,22 @@
 /* Who can return an error has no reason to have a task killed. */
 #define KHX_MERGE_ALLOC_MAY_FAIL	(__GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
+/* The last process of an mm may be gone while others still use its memory. */
+static bool khx_merge_is_owned(const struct vm_area_struct *vma)
+{
+#ifdef CONFIG_MEMCG
+	return rcu_access_pointer(vma->vm_mm->owner);
+#else
+	return true;
+#endif
+}
+
 void khx_merge_payer_enter(struct khx_merge_payer *payer,
 			   struct khx_merge_file *file,
 			   struct vm_area_struct *vma)
 {
 	payer->memcg = READ_ONCE(file->memcg);
-	if (vma)
+	if (vma && khx_merge_is_owned(vma))
 		payer->memcg = get_mem_cgroup_from_mm(vma->vm_mm);
 	else if (payer->memcg)
 		css_get(&payer->memcg->css);
