@@ -41,62 +41,78 @@ static struct khx_crew *khx_crew_of(struct mm_struct *mm)
  * khx_crew_join - share the workers of an owner, if he has some to share
  * @mm: the owner's
  * @nworkers: how many there should be, 0: any number
+ * @mine: the crew of the device that asks, or NULL
  *
- * Return: the crew, NULL when there is none, or an ERR_PTR of -EBUSY when it
- * has another number of workers.
+ * Return: the crew; NULL when there is none, or only @mine, which is nobody
+ * else's and of another number; or an ERR_PTR of -EBUSY when others share another
+ * number of workers.
  */
-struct khx_crew *khx_crew_join(struct mm_struct *mm, unsigned int nworkers)
+struct khx_crew *khx_crew_join(struct mm_struct *mm, unsigned int nworkers,
+			       const struct khx_crew *mine)
 {
 	struct khx_crew *crew;
 
 	mutex_lock(&khx_crews_mutex);
 	crew = khx_crew_of(mm);
-	if (crew && nworkers && nworkers != crew->nworkers)
-		crew = ERR_PTR(-EBUSY);
-	else if (crew)
+	if (crew && (!nworkers || nworkers == crew->nworkers))
 		crew->users++;
+	else if (crew)
+		crew = crew == mine && crew->users == 1 ? NULL :
+							  ERR_PTR(-EBUSY);
 	mutex_unlock(&khx_crews_mutex);
 	return crew;
 }
 
 /**
- * khx_crew_create - share workers with the owner's other devices
+ * khx_crew_create - a crew that others do not find yet
  * @mm: the owner's
- * @workers: to be shared; the crew's own if this succeeds
+ * @workers: to be shared; the crew's own from here on
  * @nworkers: how many
  *
- * Return: the crew; an ERR_PTR of -EEXIST when another device was faster,
- * whose crew is to be joined then, or -ENOMEM.
+ * Return: the crew, NULL when there is no memory.
  */
 struct khx_crew *khx_crew_create(struct mm_struct *mm,
 				 struct khx_worker *const *workers,
 				 unsigned int nworkers)
 {
-	struct khx_crew *crew, *other;
+	struct khx_crew *crew;
 
 	crew = kzalloc(struct_size(crew, workers, nworkers), GFP_KERNEL);
 	if (!crew)
-		return ERR_PTR(-ENOMEM);
+		return NULL;
+	INIT_LIST_HEAD(&crew->node);
 	crew->mm = mm;
 	crew->users = 1;
 	crew->nworkers = nworkers;
 	memcpy(crew->workers, workers, nworkers * sizeof(workers[0]));
-
-	mutex_lock(&khx_crews_mutex);
-	other = khx_crew_of(mm);
-	if (!other)
-		list_add(&crew->node, &khx_crews);
-	mutex_unlock(&khx_crews_mutex);
-	if (!other)
-		return crew;
-	kfree(crew);
-	return ERR_PTR(-EEXIST);
+	return crew;
 }
 
-/* Is it more than one device's? */
-bool khx_crew_is_shared(const struct khx_crew *crew)
+/**
+ * khx_crew_publish - let others join
+ * @crew: joined or created
+ * @mine: the crew of the device that it is for, or NULL
+ *
+ * A crew that is new takes the place of @mine, which its last user has yet to leave.
+ *
+ * Return: 0; -EEXIST when another device was faster, whose crew is to be joined
+ * then; -EBUSY when others share @mine by now.
+ */
+int khx_crew_publish(struct khx_crew *crew, struct khx_crew *mine)
 {
-	return READ_ONCE(crew->users) > 1;
+	struct khx_crew *there;
+	int ret = 0;
+
+	mutex_lock(&khx_crews_mutex);
+	there = khx_crew_of(crew->mm);
+	if (!there)
+		list_add(&crew->node, &khx_crews);
+	else if (there == mine && mine != crew && mine->users == 1)
+		list_replace_init(&mine->node, &crew->node);
+	else if (there != crew)
+		ret = there == mine ? -EBUSY : -EEXIST;
+	mutex_unlock(&khx_crews_mutex);
+	return ret;
 }
 
 /**

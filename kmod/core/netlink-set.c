@@ -60,6 +60,10 @@ static void khx_netlink_explain_mode(struct genl_info *info, int error)
 		NL_SET_ERR_MSG_ATTR(info->extack, mode,
 				    "mode: the owner's memory holds a worker up");
 		break;
+	case -EAGAIN:
+		NL_SET_ERR_MSG_ATTR(info->extack, workers ?: mode,
+				    "mode: the owner may have no more threads");
+		break;
 	case -ESRCH:
 		NL_SET_ERR_MSG_ATTR(info->extack, mode,
 				    "mode: the owner is dying");
@@ -72,7 +76,6 @@ static int khx_netlink_set_mode(struct khx_device *dev, struct genl_info *info,
 {
 	struct nlattr *mode = info->attrs[KHX_A_MODE];
 	struct nlattr *workers = info->attrs[KHX_A_WORKERS];
-	enum khx_mode before;
 	int ret;
 
 	if (workers && (!mode || nla_get_u32(mode) != KHX_MODE_SHARED)) {
@@ -82,13 +85,9 @@ static int khx_netlink_set_mode(struct khx_device *dev, struct genl_info *info,
 	}
 	if (!mode)
 		return 0;
-	before = dev->mode;
 	ret = khx_pool_set_mode(dev, nla_get_u32(mode),
 				workers ? nla_get_u32(workers) : 0, deadline);
-	if (ret && dev->mode != before)
-		NL_SET_ERR_MSG_ATTR(info->extack, workers,
-				    "workers: not to be had; the mode is device now");
-	else if (ret)
+	if (ret)
 		khx_netlink_explain_mode(info, ret);
 	return ret;
 }

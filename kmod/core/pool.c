@@ -285,17 +285,19 @@ static int khx_pool_join(struct khx_device *dev, struct khx_worker *from,
 			 unsigned int nworkers, unsigned long deadline,
 			 struct khx_pool_set *set)
 {
-	struct khx_crew *crew = khx_crew_join(dev->mm, nworkers);
+	struct khx_crew *crew = khx_crew_join(dev->mm, nworkers, dev->crew);
 	int ret;
 
+	if (IS_ERR(crew))
+		return PTR_ERR(crew);
 	if (!crew) {
 		ret = khx_pool_spawn(from, nworkers ?: 1, deadline, set);
 		if (ret)
 			return ret;
 		crew = khx_crew_create(dev->mm, set->workers, set->n);
+		if (!crew)
+			return -ENOMEM;
 	}
-	if (IS_ERR(crew))
-		return PTR_ERR(crew);
 	set->crew = crew;
 	set->n = crew->nworkers;
 	memcpy(set->workers, crew->workers, set->n * sizeof(set->workers[0]));
@@ -382,6 +384,9 @@ static int khx_pool_prepare(struct khx_device *dev, enum khx_mode mode,
 		ret = khx_pool_place_set(dev, set);
 	if (!ret)
 		ret = khx_pool_reserve(dev, set->n);
+	/* Last, as others can join it from here on. */
+	if (!ret && set->crew)
+		ret = khx_crew_publish(set->crew, dev->crew);
 	if (ret)
 		khx_pool_unreserve(dev);
 	return ret;
@@ -426,11 +431,10 @@ static int khx_pool_exchange(struct khx_device *dev, enum khx_mode mode,
  * @nworkers: for KHX_MODE_SHARED, 0: whatever there is
  * @deadline: in jiffies, for all that the owner could hold up
  *
- * Return: 0; -ETIMEDOUT when workers do not come or, replaced before, do not
- * end, -EINTR when the current process is killed, or the errors of
- * khx_worker_spawn() and khx_crew_join(). Then nothing has changed, unless
- * another number of shared workers was wanted: the old ones had to go first,
- * and the device may be in KHX_MODE_DEVICE.
+ * Return: 0; or, with nothing changed, -ETIMEDOUT when workers do not come or,
+ * replaced before, do not end, -EINTR when the current process is killed, -EBUSY
+ * when other devices share another number of workers, or the errors of
+ * khx_worker_spawn().
  */
 int khx_pool_set_mode(struct khx_device *dev, enum khx_mode mode,
 		      unsigned int nworkers, unsigned long deadline)
@@ -441,15 +445,6 @@ int khx_pool_set_mode(struct khx_device *dev, enum khx_mode mode,
 	if (mode == dev->mode && (mode != KHX_MODE_SHARED || !nworkers ||
 				  nworkers == dev->crew->nworkers))
 		return 0;
-	/* Only who shares with nobody may have another number of them. */
-	if (mode == dev->mode) {
-		if (khx_crew_is_shared(dev->crew))
-			return -EBUSY;
-		ret = khx_pool_set_mode(dev, KHX_MODE_DEVICE, 0, deadline);
-		if (ret)
-			return ret;
-	}
-
 	/* Another device was faster: its crew is there next time. */
 	do {
 		ret = khx_pool_exchange(dev, mode, nworkers, deadline);

@@ -4,9 +4,12 @@
  * changes nothing, and a queue of the least weight is served all the same.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/vhost.h>
@@ -23,6 +26,9 @@
 /* More descriptors than a run of the least weight may read, 819. */
 #define SEGMENTS	1000
 #define SEGMENT		16
+
+/* Threads of a user. */
+#define LIMIT		12
 
 struct seen {
 	uint32_t mode;
@@ -94,6 +100,64 @@ static void test_refused(struct ctl *ctl, uint32_t dev)
 	tap_is(look(ctl, dev, 0).mode, KHX_MODE_DEVICE, "and not set");
 }
 
+/* A user's device, who may have LIMIT threads; it is closed when @end is. */
+static void own_as_user(int ready, int end)
+{
+	struct rlimit limit = { .rlim_cur = LIMIT, .rlim_max = LIMIT };
+	int fd = open(NET_DEVICE, O_RDWR | O_CLOEXEC);
+	char byte = 0;
+
+	if (fd < 0 || setrlimit(RLIMIT_NPROC, &limit) || setuid(65534) ||
+	    ioctl(fd, VHOST_SET_OWNER) || write(ready, &byte, 1) != 1)
+		_exit(1);
+	_exit(read(end, &byte, 1));
+}
+
+static int set_shared(struct ctl *ctl, uint32_t dev, uint32_t workers)
+{
+	struct nlmsghdr *nlh = ctl_request(ctl, KHX_CMD_WORKER_SET, 0);
+
+	mnl_attr_put_u32(nlh, KHX_A_DEV_ID, dev);
+	mnl_attr_put_u32(nlh, KHX_A_MODE, KHX_MODE_SHARED);
+	mnl_attr_put_u32(nlh, KHX_A_WORKERS, workers);
+	return ctl_run(ctl, nlh, NULL, NULL);
+}
+
+/* Is it served by so many shared workers? */
+static bool is_shared(struct ctl *ctl, uint32_t dev, unsigned int workers)
+{
+	return look(ctl, dev, workers - 1).mode == KHX_MODE_SHARED &&
+	       !look(ctl, dev, workers).cpus[0];
+}
+
+static void test_number(struct ctl *ctl)
+{
+	int ready[2], end[2];
+	uint32_t dev;
+	char byte;
+
+	if (pipe(ready) || pipe(end))
+		tap_bail("pipe");
+	if (!fork()) {
+		close(end[1]);
+		own_as_user(ready[1], end[0]);
+	}
+	close(end[0]);
+	if (read(ready[0], &byte, 1) != 1)
+		tap_bail("no owner");
+	dev = ctl_last_device(ctl);
+	tap_is(set_shared(ctl, dev, 2), 0, "two shared workers");
+	tap_is(set_shared(ctl, dev, LIMIT + 1), -EAGAIN,
+	       "more than the owner may have are refused");
+	tap_ok(strstr(ctl->extack, "the owner may have no more threads"),
+	       "and why is said: \"%s\"", ctl->extack);
+	tap_ok(is_shared(ctl, dev, 2), "there are two, as before");
+	tap_is(set_shared(ctl, dev, 3), 0, "another number");
+	tap_ok(is_shared(ctl, dev, 3), "takes their place");
+	close(end[1]);
+	wait(NULL);
+}
+
 /* A buffer whose fetch alone is all that a run may do. */
 static void test_weight(struct net *net, struct ctl *ctl, uint32_t dev)
 {
@@ -136,10 +200,11 @@ int main(void)
 	net_open(&net, FEATURES, NUM);
 	ctl_open(&ctl);
 	dev = ctl_last_device(&ctl);
-	tap_plan(6);
+	tap_plan(12);
 
 	test_cpus(&net, &ctl, dev);
 	test_refused(&ctl, dev);
+	test_number(&ctl);
 	test_weight(&net, &ctl, dev);
 
 	ctl_close(&ctl);

@@ -143,8 +143,7 @@
  *    KHX_A_WORKERS: u32, 1 to KHX_WORKERS_MAX; only with KHX_MODE_SHARED. All
  *        devices of one owner that are in this mode share the workers, so
  *        that the last number said holds for all of them that follow; it
- *        does not change a pool that others use: -EBUSY. Should another
- *        number of them not be had, the mode may be KHX_MODE_DEVICE then
+ *        does not change a pool that others use: -EBUSY
  *    KHX_A_CPUS: string, CPUs to run on, as "0-3,8". This is the
  *        administrator's word: the owner's cpuset does not narrow it, until
  *        that is written next
