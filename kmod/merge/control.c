@@ -16,6 +16,7 @@
 #include "hint.h"
 #include "history.h"
 #include "netlink.h"
+#include "pool.h"
 #include "scan.h"
 #include "stable.h"
 #include "unmerge.h"
@@ -102,7 +103,8 @@ u64 khx_merge_control_cpu(void)
 	return READ_ONCE(khx_merge_cpu_ns);
 }
 
-unsigned long khx_merge_control_metadata(const unsigned long *totals)
+/* Bytes kept of pages, which is what looking at them costs. */
+static unsigned long khx_merge_control_notes(const unsigned long *totals)
 {
 	return totals[KHX_MERGE_UNSHARED] * khx_merge_candidate_size() +
 	       totals[KHX_MERGE_SHARED] * sizeof(struct khx_merge_stable) +
@@ -110,12 +112,29 @@ unsigned long khx_merge_control_metadata(const unsigned long *totals)
 	       khx_merge_hint_bytes();
 }
 
-long khx_merge_control_profit(const unsigned long *totals)
+/* The rest is taken however few pages there are, or follows slowly if they get fewer. */
+unsigned long khx_merge_control_metadata(const unsigned long *totals)
 {
-	long saved = totals[KHX_MERGE_MERGED] - totals[KHX_MERGE_SHARED] +
+	return khx_merge_control_notes(totals) + khx_merge_domain_bytes() +
+	       khx_merge_pool_bytes();
+}
+
+static long khx_merge_control_saved(const unsigned long *totals)
+{
+	long pages = totals[KHX_MERGE_MERGED] - totals[KHX_MERGE_SHARED] +
 		     totals[KHX_MERGE_ZEROED];
 
-	return saved * (long)PAGE_SIZE - khx_merge_control_metadata(totals);
+	return pages * (long)PAGE_SIZE;
+}
+
+long khx_merge_control_profit(const unsigned long *totals)
+{
+	return khx_merge_control_saved(totals) - khx_merge_control_metadata(totals);
+}
+
+long khx_merge_control_worth(const unsigned long *totals)
+{
+	return khx_merge_control_saved(totals) - khx_merge_control_notes(totals);
 }
 
 static int khx_merge_control_apply(enum khx_merge_setting which,

@@ -44,6 +44,8 @@ u64 khx_merge_control_cpu(void);
 unsigned long khx_merge_control_metadata(const unsigned long *totals);
 /* Bytes saved less those. */
 long khx_merge_control_profit(const unsigned long *totals);
+/* Bytes saved less what is kept of pages: what going on is worth. */
+long khx_merge_control_worth(const unsigned long *totals);
 
 int khx_merge_control_init(void);
 void khx_merge_control_exit(void);

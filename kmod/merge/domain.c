@@ -121,6 +121,36 @@ int khx_merge_domain_each(int (*fn)(struct khx_merge_domain *, void *), void *ar
 	return ret;
 }
 
+/* While a table grows or shrinks, there are two. */
+static size_t khx_merge_domain_table_bytes(struct rhashtable *ht)
+{
+	struct bucket_table *table;
+	size_t bytes = 0;
+
+	rcu_read_lock();
+	for (table = rcu_dereference(ht->tbl); table;
+	     table = rcu_dereference(table->future_tbl))
+		bytes += struct_size(table, buckets, table->size);
+	rcu_read_unlock();
+	return bytes;
+}
+
+static int khx_merge_domain_add_bytes(struct khx_merge_domain *domain, void *bytes)
+{
+	*(size_t *)bytes += sizeof(*domain) +
+			    khx_merge_domain_table_bytes(&domain->stables) +
+			    khx_merge_domain_table_bytes(&domain->candidates);
+	return 0;
+}
+
+size_t khx_merge_domain_bytes(void)
+{
+	size_t bytes = 0;
+
+	khx_merge_domain_each(khx_merge_domain_add_bytes, &bytes);
+	return bytes;
+}
+
 static void khx_merge_domain_sum(unsigned long totals[KHX_MERGE_NR_STATS],
 				 struct khx_merge_stats *stats)
 {

@@ -79,6 +79,9 @@ unsigned int khx_merge_domain_changes(void);
 /* Calls @fn for every domain, under the list's mutex, until it returns nonzero. */
 int khx_merge_domain_each(int (*fn)(struct khx_merge_domain *, void *), void *arg);
 
+/* What all domains and their tables take, however much or little is in them. */
+size_t khx_merge_domain_bytes(void);
+
 /* Sums over all domains, those that are gone included for events. */
 void khx_merge_domain_totals(unsigned long totals[KHX_MERGE_NR_STATS]);
 

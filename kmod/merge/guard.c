@@ -89,15 +89,15 @@ static bool khx_merge_guard_knows(void)
 static bool khx_merge_guard_too_dear(u64 cost)
 {
 	unsigned long totals[KHX_MERGE_NR_STATS];
-	long profit;
+	long worth;
 
 	if (!khx_merge_control_get(KHX_MERGE_PROFIT_GUARD))
 		return false;
 	khx_merge_domain_totals(totals);
-	profit = khx_merge_control_profit(totals);
-	if (profit < 0)
+	worth = khx_merge_control_worth(totals);
+	if (worth < 0)
 		return true;
-	return div_u64(cost, KHX_MERGE_GUARD_NS_PER_PAGE) > profit >> PAGE_SHIFT;
+	return div_u64(cost, KHX_MERGE_GUARD_NS_PER_PAGE) > worth >> PAGE_SHIFT;
 }
 
 bool khx_merge_guard_judge(u64 cpu_ns)

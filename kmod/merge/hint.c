@@ -10,6 +10,7 @@
 #include "domain.h"
 #include "file.h"
 #include "hint.h"
+#include "index.h"
 
 struct khx_merge_hint {
 	u64 key;
@@ -139,5 +140,5 @@ void khx_merge_hint_free(struct khx_merge_domain *domain)
 size_t khx_merge_hint_bytes(void)
 {
 	return atomic_long_read(&khx_merge_hints) *
-	       sizeof(struct khx_merge_hints);
+	       (sizeof(struct khx_merge_hints) + KHX_MERGE_NODE_PART);
 }

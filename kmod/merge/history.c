@@ -6,6 +6,7 @@
 #include "alloc.h"
 #include "file.h"
 #include "history.h"
+#include "index.h"
 
 /* One word a page, in arrays for 2 MiB, where a page has been looked at. */
 #define KHX_MERGE_HISTORY_SHIFT	9
@@ -217,5 +218,5 @@ void khx_merge_history_free(struct khx_merge_file *file)
 
 size_t khx_merge_history_size(void)
 {
-	return sizeof(struct khx_merge_history);
+	return sizeof(struct khx_merge_history) + KHX_MERGE_NODE_PART;
 }

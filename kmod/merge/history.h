@@ -34,6 +34,7 @@ void khx_merge_history_forget(struct khx_merge_file *file, pgoff_t start,
 /* The file goes. */
 void khx_merge_history_free(struct khx_merge_file *file);
 
+/* Of one, and its part of what leads to it. */
 size_t khx_merge_history_size(void);
 
 #endif /* KHX_MERGE_HISTORY_H */

@@ -26,6 +26,9 @@ enum khx_merge_state {
 #define KHX_MERGE_MARK_LOOK	XA_MARK_0
 #define KHX_MERGE_MARK_KNOWN	XA_MARK_1
 
+/* An xarray's nodes are full where it is large; so much is for one entry. */
+#define KHX_MERGE_NODE_PART	DIV_ROUND_UP(sizeof(struct xa_node), XA_CHUNK_SIZE)
+
 /*
  * Bits of folio->index, which is free as the page is in no page cache:
  * what the scanner knows of a private page. folio->private is its sum or its key,

@@ -103,6 +103,16 @@ int khx_merge_pool_init(void)
 	return 0;
 }
 
+size_t khx_merge_pool_bytes(void)
+{
+	size_t bytes = nr_node_ids * sizeof(*khx_merge_pools);
+	int node;
+
+	for (node = 0; node < nr_node_ids; node++)
+		bytes += READ_ONCE(khx_merge_pools[node].nr) * PAGE_SIZE;
+	return bytes;
+}
+
 void khx_merge_pool_exit(void)
 {
 	int node;

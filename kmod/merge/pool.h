@@ -2,6 +2,8 @@
 #ifndef KHX_MERGE_POOL_H
 #define KHX_MERGE_POOL_H
 
+#include <linux/types.h>
+
 struct folio;
 
 /* Scanner: a frame of @node for a merged copy, charged to nobody, or NULL. */
@@ -11,6 +13,9 @@ struct folio *khx_merge_pool_take(int node);
  * caller's reference; if it can, with another one.
  */
 void khx_merge_pool_give(struct folio *folio);
+
+/* What lies there for copies to come. */
+size_t khx_merge_pool_bytes(void);
 
 int khx_merge_pool_init(void);
 void khx_merge_pool_exit(void);

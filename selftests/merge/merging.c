@@ -22,6 +22,11 @@ static uint64_t shared_value(unsigned long i)
 	return 1 + i % VALUES;
 }
 
+static uint64_t own_value(unsigned long i)
+{
+	return 1 + i;
+}
+
 static uint64_t written_value(unsigned long i)
 {
 	return i % 2 ? 1 + i % VALUES : 1000000 + i;
@@ -374,6 +379,35 @@ static void check_backoff(void)
 	khxmem_umount(NULL);
 }
 
+/* Each has a note of 32 bytes, 4 in a history, and 8 or more in a hash table. */
+#define KEPT	(32 + 4 + 8)
+#define FRAMES	(1L << 20)	/* ready for merged copies, and more */
+
+static void check_metadata(void)
+{
+	long empty;
+	int fd;
+	char *map;
+
+	khxmem_mount(NULL, NULL);
+	fd = khxmem_file(NULL, PAGES);
+	map = khxmem_map(fd, PAGES);
+	empty = figure("metadata_bytes");
+	tap_ok(empty > FRAMES, "frames that lie ready are counted (%ld KiB)",
+	       empty >> 10);
+	fill(map, PAGES, own_value);
+	scan_fast();
+	tap_ok(figure_reaches("pages_unshared", PAGES, 20) &&
+	       figure_reaches("metadata_bytes", empty + KEPT * PAGES, 20),
+	       "so is all that is kept of pages");
+	scan_stop();
+	munmap(map, PAGES * PAGE);
+	close(fd);
+	tap_ok(figure_falls("metadata_bytes", empty, 20),
+	       "and goes with them");
+	khxmem_umount(NULL);
+}
+
 static void check_quiet(void)
 {
 	int fd;
@@ -515,7 +549,7 @@ int main(void)
 {
 	khxmem_mount(NULL, NULL);
 	khxmem_umount(NULL);
-	tap_plan(11 + 1 + 2 + 6 + 7 + 4 + 1 + 1 + 3 + 4 + 1 + N_RANGES + 7);
+	tap_plan(11 + 1 + 2 + 6 + 7 + 4 + 1 + 1 + 3 + 3 + 4 + 1 + N_RANGES + 7);
 	check_two_files();
 	check_reaction();
 	check_churn();
@@ -526,6 +560,7 @@ int main(void)
 	check_max_sharing();
 	check_frames();
 	check_backoff();
+	check_metadata();
 	check_quiet();
 	check_strict();
 	check_settings();
