@@ -86,6 +86,6 @@ ${CC:-cc} -O2 -Wall -Wextra -shared -fPIC -o "$out/total.so" "$here/total.c"
 make -s -C "$here/../net" all
 make -s -C "$here/../.." tools
 KHX_GUEST_COUNTS=$GUESTS "$here/../vm/run" --smp 1 --again 2 --timeout 9000 \
-	--out "$out" --qemu "-plugin $out/total.so,out=$out/insns" \
+	--append slab_nomerge --out "$out" --qemu "-plugin $out/total.so,out=$out/insns" \
 	"$here/../vm/area" merge run_guest_tests \
 	TEST_GUEST_PROGS=guest_compare.sh TEST_SLOW_PROGS=

@@ -19,6 +19,18 @@
 # guests' own CPU time, is shown beside it. Time passes faster or slower for the
 # guests with what else this machine does; if $KHX_OUT/insns has the instructions of
 # the test host (see ../bench/total.c), work for so many of them is what counts.
+#
+# What is left is memory: the guests' pages, and what a system takes to merge them.
+#
+#	KSM	an item of 64 bytes for each page that it has looked at, nodes for merged
+#		pages: its slabs, as they are, with what is free in them
+#	khx	metadata_bytes, but candidates and copies by their slabs, as KSM's; and the
+#		page index of the files, which anonymous memory has none of
+#
+# No more may be left than by KSM of both together; either is shown by itself. The
+# index is the nodes of radix trees that there are more than before the guests booted,
+# for KSM too. The kernel must not merge slabs (slab_nomerge). What the test host itself
+# has lost since then is shown, too: QEMU, page tables and all else are in that.
 
 here=$(dirname "$0")
 . "${KHX_LIB:-$here/../lib}/tap.sh"
@@ -33,7 +45,7 @@ rounds=${KHX_GUEST_ROUNDS:-3}
 counts=${KHX_GUEST_COUNTS:-2 4}
 systems=${KHX_GUEST_SYSTEMS:-khx ksm}
 declare -A number=([a]=1 [b]=2 [c]=3 [d]=4) thread=([khx]=khx_merged [ksm]=ksmd)
-declare -A defaults real ratio
+declare -A defaults real ratio host
 daemons=()
 
 exec 3>&1	# for figures as they come
@@ -200,6 +212,54 @@ left() {
 	fi | awk '{ sum += $1 } END { print sum }'
 }
 
+drop_caches() {
+	echo 3 > /proc/sys/vm/drop_caches
+	sleep 1	# they are freed a little later
+}
+
+# slabs NAME...: pages that they take
+slabs() {
+	awk -v names="$*" '
+		BEGIN { n = split(names, name) }
+		{ for (i = 1; i <= n; i++) if ($1 == name[i]) sum += $15 * $6 }
+		END { print sum + 0 }' /proc/slabinfo
+}
+
+# object NAME: bytes that one of them takes
+object() {
+	awk -v name="$1" '$1 == name { print $4 }' /proc/slabinfo
+}
+
+# index: pages for nodes of radix trees, without the page cache's
+index() {
+	drop_caches
+	awk '$1 == "radix_tree_node" { print int($2 * $6 / $5) }' /proc/slabinfo
+}
+
+# metadata SYSTEM: pages that the system takes to merge
+metadata() {
+	local index
+	index=$(($(index) - host[index]))
+	if [ "$1" = ksm ]; then
+		echo $(($(slabs ksm_rmap_item ksm_stable_node ksm_mm_slot) + index))
+		return
+	fi
+	echo $((($(figure metadata_bytes) -
+		 $(figure pages_shared) * $(object khx_merge_stable) -
+		 $(figure pages_unshared) * $(object khx_merge_candidate)) / 4096 +
+		$(slabs khx_merge_stable khx_merge_candidate) + index))
+}
+
+# taken: pages of the test host that are neither free, on its processors' lists too, nor
+# caches that it can give up at once
+taken() {
+	drop_caches
+	awk '/^(MemTotal|Shmem):/ { sum += $2 / 4 }
+		/^(MemFree|Buffers|Cached):/ { sum -= $2 / 4 }
+		$1 == "count:" { sum -= $2 }
+		END { print int(sum) }' /proc/meminfo /proc/zoneinfo
+}
+
 # used SYSTEM COUNT: pages of memory that the guests really have. KSM's counters leave
 # out what came since it last looked, so there the guests' memory is asked.
 used() {
@@ -267,8 +327,8 @@ works() {
 
 # measure SYSTEM SYSFS COUNT
 measure() {
-	local system=$1 i rate work faults insns before passes
-	local alone=() merged=() alone_cpu=() merged_cpu=() left=()
+	local system=$1 i rate work faults insns before passes worked
+	local alone=() merged=() alone_cpu=() merged_cpu=() left=() kept=() sum=()
 	local alone_insns=() merged_insns=()
 	for ((i = 1; i <= rounds; i++)); do
 		echo 2 > "$2/run"
@@ -285,24 +345,30 @@ measure() {
 		before=$(cpu "$system") passes=$(figure full_scans)
 		tap_diag "$(counters "$system")" >&3
 		read -r rate work faults insns < <(progress "$3")
+		before=$(($(cpu "$system") - before)) worked=0
+		works "$system" "$passes" || worked=$?
 		merged+=("$rate") merged_cpu+=("$work") merged_insns+=("$insns")
-		left+=("$(used "$system" "$3")")
+		left+=("$(used "$system" "$3")") kept+=("$(metadata "$system")")
+		sum+=($((left[-1] + kept[-1])))
 		tap_diag "$system, $3 guests, round $i, merged: $rate rounds a minute," \
 			"$work of CPU time, $insns in 10^12 instructions," \
-			"$faults faults/s, scanner $(divide $(($(cpu "$system") - before)) "$seconds")% CPU," \
-			"${left[-1]} pages left ($(left "$system") by counters) $(counters "$system"), $SECONDS s" >&3
-		works "$system" "$passes" || {
+			"$faults faults/s, scanner $(divide "$before" "$seconds")% CPU," \
+			"${left[-1]} pages left ($(left "$system") by counters)," \
+			"${kept[-1]} of metadata, both ${sum[-1]}; the host has lost" \
+			"$(($(taken) - host[taken]))," "$(counters "$system"), $SECONDS s" >&3
+		[ $worked = 0 ] || {
 			echo "the scanner stood still or was slowed"
 			return 1
 		}
 	done
-	real[$system$3]=$(median "${left[@]}")
+	real[$system$3]=$(median "${sum[@]}")
 	ratio[$system$3]=$(divide "$(median "${merged[@]}")" "$(median "${alone[@]}")")
 	tap_diag "$system, $3 guests: progress by time ${ratio[$system$3]}, by CPU time" \
 		"$(divide "$(median "${merged_cpu[@]}")" "$(median "${alone_cpu[@]}")")," \
 		"by instructions" \
 		"$(divide "$(median "${merged_insns[@]}")" "$(median "${alone_insns[@]}")")," \
-		"pages left ${real[$system$3]}," \
+		"pages left $(median "${left[@]}"), metadata $(median "${kept[@]}")," \
+		"both ${real[$system$3]}," \
 		"$(cat "$2/pages_sharing") sharing $(cat "$2/pages_shared")" >&3
 	[ "$(insns)" = 0 ] || ratio[$system$3]=$(divide "$(median "${merged_insns[@]}")" \
 		"$(median "${alone_insns[@]}")")
@@ -318,7 +384,8 @@ rest() {
 	done
 	scan_at_once "$1" "$2" || return
 	tap_diag "$1, $3 guests at rest: $(used "$1" "$3") pages left," \
-		"$(left "$1") by counters" >&3
+		"$(left "$1") by counters, $(metadata "$1") of metadata; the host" \
+		"has lost $(($(taken) - host[taken]))" >&3
 	for name in $(names "$3"); do
 		guest_run "$name" 'rm /tmp/work/pause' || return
 	done
@@ -347,6 +414,7 @@ dies() {
 # run SYSTEM SYSFS COUNT: with guests that have just booted
 run() {
 	local name
+	host[taken]=$(taken) host[index]=$(index)
 	claim "$3 guests boot and work, $1" ready "$1" "$3" || tap_bail
 	claim "and go on while they are merged" measure "$1" "$2" "$3"
 	claim "and at rest" rest "$1" "$2" "$3"
@@ -362,7 +430,7 @@ run() {
 }
 
 compared() {
-	tap_run "$1 guests: no more is left than by KSM (${real[khx$1]}, ${real[ksm$1]})" \
+	tap_run "$1 guests: no more is left than by KSM, metadata included (${real[khx$1]}, ${real[ksm$1]})" \
 		less "${real[khx$1]}" "${real[ksm$1]}"
 	tap_run "their progress is 0.97 of unmerged (${ratio[khx$1]})" \
 		less 0.97 "${ratio[khx$1]}"
@@ -376,6 +444,8 @@ khx) of_count=5 ;;
 ksm) of_count=4 ;;
 esac
 tap_plan $((1 + of_count * $(wc -w <<< "$counts")))
+[ -n "$(object khx_merge_stable)" ] && [ -n "$(object ksm_rmap_item)" ] ||
+	tap_bail "slabs are merged: boot with slab_nomerge"
 tap_run "khxmem is mounted" mount -t khxmem -o size=2g khxmem "$dir" || tap_bail
 for name in $(names 4); do
 	net_link "${number[$name]}" || tap_bail "no links"

@@ -43,7 +43,7 @@ khxmem() {
 start() {
 	local name=$1 backend=$2
 	shift 2
-	GUEST_MACHINE=q35,memory-backend=mem guest_start "$name" \
+	GUEST_MACHINE=q35,memory-backend=mem,mem-merge=off guest_start "$name" \
 		-object "$backend,id=mem,size=${GUEST_MEM}M" "$@"
 }
 
