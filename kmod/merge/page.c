@@ -209,8 +209,11 @@ static struct folio *khx_merge_page_own(struct khx_merge_file *file, pgoff_t ind
 	khx_merge_payer_leave(&payer);
 	if (!ret) {
 		if (was == KHX_MERGE_PAGE_MERGED ||
-		    khx_merge_history_was_zeroed(file, index))
+		    khx_merge_history_was_zeroed(file, index)) {
 			khx_merge_history_broken(file, index);
+			/* Its owner has had a fault: the next look spares him another. */
+			set_bit(KHX_MERGE_FOLIO_VOLATILE, &folio->index);
+		}
 		return folio;
 	}
 

@@ -20,8 +20,9 @@
  *    page that equals a candidate makes a merged copy with it, in a frame picked by
  *    chance (pool.c). Any other page becomes a candidate and loses its mark.
  * 3. If it was written, unmapping it once more would only slow its owner down. So
- *    a page that has been seen to change is hashed as it is, mapped, until two
- *    looks find the same; then it goes through 1 and 2 in one.
+ *    a page that has been seen to change, or was merged when it was written, is
+ *    hashed as it is, mapped, until two looks find the same; then it goes through 1
+ *    and 2 in one.
  *
  * The key is the hash of a sample, an eighth of the page's cache lines, as most
  * pages differ in it from every other. Where two turn out to differ elsewhere, the

@@ -379,6 +379,72 @@ static void check_backoff(void)
 	khxmem_umount(NULL);
 }
 
+/* Pages of @map that page tables map: those of khxmem are in no page cache. */
+static unsigned long mapped(char *map, unsigned long pages)
+{
+	unsigned char vec[256];
+	unsigned long i, n = 0;
+
+	if (mincore(map, pages * PAGE, vec))
+		tap_bail("mincore: %s", strerror(errno));
+	for (i = 0; i < pages; i++)
+		n += vec[i] & 1;
+	return n;
+}
+
+static int scanner_state(void)
+{
+	FILE *file = popen("cut -d ' ' -f 3 /proc/$(pgrep -x khx_merged)/stat", "r");
+	int state = file ? fgetc(file) : EOF;
+
+	if (file)
+		pclose(file);
+	if (state == EOF)
+		tap_bail("khx_merged is not there");
+	return state;
+}
+
+/* With pauses of an hour: until it has done what it was woken for. */
+static void scanner_rests(void)
+{
+	while (scanner_state() != 'S')
+		;
+}
+
+/* Another setting wakes it for one pass. */
+static void one_pass(unsigned int number)
+{
+	setting("pages_to_scan", 50000 + number);
+	scanner_rests();
+}
+
+/* Who writes a merged page has had a fault for it: the next look is none, too. */
+static void check_broken(void)
+{
+	unsigned long i;
+	int fd;
+	char *map;
+
+	khxmem_mount(NULL, NULL);
+	fd = khxmem_file(NULL, 256);
+	map = khxmem_map(fd, 256);
+	for (i = 0; i < 256; i++)
+		page_fill(map + i * PAGE, 1);
+	scan_fast();
+	figure_must_reach("pages_sharing", 255, 40);
+	setting("sleep_millisecs", 3600000);
+	scanner_rests();
+	fill(map, 256, own_value);
+	one_pass(1);
+	tap_is(mapped(map, 256), 256, "merges that were broken stay mapped");
+	one_pass(2);
+	tap_is(mapped(map, 256), 0, "until they do not change");
+	scan_stop();
+	munmap(map, 256 * PAGE);
+	close(fd);
+	khxmem_umount(NULL);
+}
+
 /* Each has a note of 32 bytes, 4 in a history, and 8 or more in a hash table. */
 #define KEPT	(32 + 4 + 8)
 #define FRAMES	(1L << 20)	/* ready for merged copies, and more */
@@ -549,7 +615,7 @@ int main(void)
 {
 	khxmem_mount(NULL, NULL);
 	khxmem_umount(NULL);
-	tap_plan(11 + 1 + 2 + 6 + 7 + 4 + 1 + 1 + 3 + 3 + 4 + 1 + N_RANGES + 7);
+	tap_plan(11 + 1 + 2 + 6 + 7 + 4 + 1 + 1 + 3 + 2 + 3 + 4 + 1 + N_RANGES + 7);
 	check_two_files();
 	check_reaction();
 	check_churn();
@@ -560,6 +626,7 @@ int main(void)
 	check_max_sharing();
 	check_frames();
 	check_backoff();
+	check_broken();
 	check_metadata();
 	check_quiet();
 	check_strict();
