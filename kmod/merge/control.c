@@ -63,9 +63,6 @@ static u64 khx_merge_cpu_ns;	/* of the thread, as it last knew it */
 /* Pages looked at before a file that wants to leave, or a setting, gets its turn. */
 #define KHX_MERGE_BATCH_MAX	256U
 
-/* How much slower the scanner is when it does not pay. */
-#define KHX_MERGE_TRICKLE	16
-
 /* A pass that merged nothing makes the next one wait, up to this long. */
 #define KHX_MERGE_IDLE_MAX_MSECS	1000U
 

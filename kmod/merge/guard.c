@@ -9,9 +9,10 @@
  * on for very little. When it is too dear, or when bookkeeping takes more memory
  * than merging saves, the guard engages: the scanner is slowed to a trickle.
  *
- * It goes on at full speed when the saving has come to be worth what it cost
- * when the guard engaged. A trickle still merges, so this can happen. Whenever a
- * setting is changed it begins anew, as with others it may cost less.
+ * A trickle still merges, and at full speed it would cost no more than 16 times what
+ * it costs as a trickle. When the saving is worth that, it goes on at full speed: what
+ * was dear may have been the first passes over a guest's memory. Whenever a setting is
+ * changed it begins anew, as with others it may cost less.
  *
  * There is no verdict before three passes, as merging needs two, nor before 19 where
  * there are pages of 2 MiB: the last of them have been looked at twice after 16, and
@@ -33,9 +34,8 @@
 					 KHX_MERGE_GUARD_PASSES)
 
 static struct {
-	unsigned long window_end;	/* jiffies */
-	u64 window_cpu;			/* CPU time when the window began */
-	u64 engaged_cost;		/* CPU time of the window that engaged it */
+	unsigned long window_start;	/* jiffies */
+	u64 window_cpu;			/* CPU time then */
 	unsigned int passes;		/* of these ... */
 	unsigned long huge;		/* ... 2 MiB pages */
 	bool judged;			/* since these were counted */
@@ -49,7 +49,7 @@ bool khx_merge_guard_engaged(void)
 
 static void khx_merge_guard_window(u64 cpu_ns)
 {
-	khx_merge_guard.window_end = jiffies + KHX_MERGE_GUARD_WINDOW;
+	khx_merge_guard.window_start = jiffies;
 	khx_merge_guard.window_cpu = cpu_ns;
 }
 
@@ -100,24 +100,33 @@ static bool khx_merge_guard_too_dear(u64 cost)
 	return div_u64(cost, KHX_MERGE_GUARD_NS_PER_PAGE) > worth >> PAGE_SHIFT;
 }
 
-bool khx_merge_guard_judge(u64 cpu_ns)
+/* CPU time of a window at full speed. Between two rounds may be several. */
+static u64 khx_merge_guard_cost(u64 cpu_ns, unsigned long elapsed)
 {
 	u64 cost = cpu_ns - khx_merge_guard.window_cpu;
-	bool engaged;
 
-	if (time_before(jiffies, khx_merge_guard.window_end))
+	if (khx_merge_guard.engaged)
+		cost *= KHX_MERGE_TRICKLE;
+	return div64_ul(cost * KHX_MERGE_GUARD_WINDOW, elapsed);
+}
+
+bool khx_merge_guard_judge(u64 cpu_ns)
+{
+	unsigned long elapsed = jiffies - khx_merge_guard.window_start;
+	bool engaged;
+	u64 cost;
+
+	if (elapsed < KHX_MERGE_GUARD_WINDOW)
 		return false;
+	cost = khx_merge_guard_cost(cpu_ns, elapsed);
 	khx_merge_guard_window(cpu_ns);
 	if (!khx_merge_guard_knows())
 		return false;
 
 	khx_merge_guard.judged = true;
-	if (khx_merge_guard.engaged)
-		cost = max(cost, khx_merge_guard.engaged_cost);
 	engaged = khx_merge_guard_too_dear(cost);
 	if (engaged == khx_merge_guard.engaged)
 		return false;
-	khx_merge_guard.engaged_cost = cost;
 	WRITE_ONCE(khx_merge_guard.engaged, engaged);
 	return true;
 }

@@ -4,6 +4,9 @@
 
 #include <linux/types.h>
 
+/* How much slower the scanner is when it does not pay. */
+#define KHX_MERGE_TRICKLE	16
+
 /* Control thread only. */
 
 /* Scanning starts: nothing is known of its worth. */

@@ -3,7 +3,7 @@
  * What the scanner takes of a CPU while all that it looks at keeps changing: what
  * cpu_limit says, and next to nothing when the profit guard slows it, as it finds
  * nothing. It says so, which `khx merge monitor` shows. And the guard waits until
- * there could be something.
+ * there could be something. With KHX_LONG=1 also that it lets go.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +28,7 @@
 
 static int fd;
 static char *map;
+static unsigned long pages = PAGES;	/* that change */
 static atomic_bool stop;
 
 static bool state_is(const char *wanted)
@@ -62,7 +63,7 @@ static void *churn_thread(void *arg)
 
 	(void)arg;
 	while (!stop)
-		for (i = 0; i < PAGES; i++)
+		for (i = 0; i < pages; i++)
 			*(uint64_t *)(map + i * PAGE) = value++;
 	return NULL;
 }
@@ -207,12 +208,45 @@ static void check_huge(void)
 	khxmem_umount("-huge");
 }
 
+#define MANY	32768UL
+#define EQUAL	8192UL
+
+/* What is saved is less than what all that changes costs, and more than what rest does. */
+static void check_rest(void)
+{
+	pthread_t churner;
+	unsigned long i;
+	char *equal;
+
+	pages = MANY;
+	fd = khxmem_file(NULL, MANY + EQUAL);
+	map = khxmem_map(fd, MANY + EQUAL);
+	equal = map + MANY * PAGE;
+	for (i = 0; i < EQUAL; i++)
+		page_fill(equal + i * PAGE, 1);
+	stop = false;
+	pthread_create(&churner, NULL, churn_thread, NULL);
+	scan_fast();
+	setting("sleep_millisecs", 20);
+	setting("profit_guard", 1);
+	tap_ok(state_becomes("guarded", 60) && figure("pages_sharing"),
+	       "what saves too little for what it costs is slowed");
+	stop = true;
+	pthread_join(churner, NULL);
+	tap_ok(state_becomes("running", 120),
+	       "and is not any more when it costs less");
+	scan_stop();
+	munmap(map, (MANY + EQUAL) * PAGE);
+	close(fd);
+}
+
 int main(void)
 {
 	pthread_t churner;
+	bool slow = getenv("KHX_LONG");
 
 	khxmem_mount(NULL, NULL);
-	tap_plan(2 + 2 + 5 + 1);
+	tap_plan(2 + 2 + 5 + 1 + 2 * slow);
 	fd = khxmem_file(NULL, PAGES);
 	map = khxmem_map(fd, PAGES);
 	tap_ok(state_is("stopped"), "the scanner is stopped");
@@ -229,6 +263,8 @@ int main(void)
 	munmap(map, PAGES * PAGE);
 	close(fd);
 	check_huge();
+	if (slow)
+		check_rest();
 	khxmem_umount(NULL);
 	return tap_exit();
 }
