@@ -17,8 +17,8 @@
 #include "core/registry.h"
 
 /*
- * Ages for all that has to be done, unless the owner holds it up. He can do so
- * at each step, as his memory may be backed by anything.
+ * Far longer than any of this takes, unless the owner's memory does not answer:
+ * it may be backed by anything, and is needed at each step.
  */
 #define KHX_NETLINK_PATIENCE	(5 * HZ)
 

@@ -425,7 +425,7 @@ static int khx_packed_complete(struct khx_virtqueue *vq,
 err_fault:
 	user_access_end();
 	khx_packed_take_back(vq, chains, i);
-	/* Whoever copied the marks is to see that they are gone. */
+	/* A migration may have copied the marks: log them once more. */
 	khx_packed_log_from(vq, vq->next_used, chains, min(i + 1, n));
 	return khx_memory_error();
 }

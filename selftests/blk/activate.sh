@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# khx-vhost-user on sockets that systemd has listened on.
+# Sockets that systemd has listened on are served, each by the disk in its place.
 
 . "$(dirname "$0")/../lib/tap.sh"
 . "$(dirname "$0")/lib.sh"

@@ -1,6 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# khx-vhost-user between front ends, good and bad, and the kernel.
+# A front end that breaks the protocol loses its connection, and nothing else: the
+# next one is served. khx-vhost-user has no privileges then, and refuses a file that
+# somebody else writes to.
 
 . "$(dirname "$0")/../lib/tap.sh"
 . "$(dirname "$0")/lib.sh"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# What was flushed is there after owners were killed at random moments, 50 of them.
+# What was flushed is there after owners were killed at random moments: 17 of each
+# kind of disk, or KHX_CRASHES.
 
 . "$(dirname "$0")/../lib/tap.sh"
 . "$(dirname "$0")/lib.sh"

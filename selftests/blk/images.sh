@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# A recipe of Documentation/blk.rst: one image for many disks, with a delta each
-# by device-mapper.
+# A recipe of Documentation/blk.rst, one image for many disks with a delta each by
+# device-mapper: a disk begins as the image, and what is written to it is in no
+# other one, nor in the image.
 
 . "$(dirname "$0")/../lib/tap.sh"
 . "$(dirname "$0")/lib.sh"

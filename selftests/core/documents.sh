@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What comes with the tools: manual pages, completion, and what they say when
-# nothing is loaded. And that the netlink spec describes the header.
+# Each object of the tool has a manual page, and no page a warning; verbs and options
+# are completed; the tool says what to do when nothing is loaded; and the netlink spec
+# describes the header.
 
 cd "$(dirname "$0")" || exit 1
 . ../lib/tap.sh

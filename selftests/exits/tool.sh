@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# khx exits and the netlink family behind it, on a guest that never stops.
+# khx exits and the netlink family behind it, on a guest that never stops: what is
+# shown is what debugfs has, for who may see it, and events come when they are due.
 
 cd "$(dirname "$0")" || exit 1
 . ../lib/tap.sh

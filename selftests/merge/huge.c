@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* huge=always: pages of 2 MiB, and how they are given up for small ones. */
+/*
+ * huge=always: what has no equal stays in pages of 2 MiB, mapped as such; those of
+ * which enough is shared are split, and no byte changes.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

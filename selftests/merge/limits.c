@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What happens when room or memory ends. */
+/*
+ * A full mount is ENOSPC or SIGBUS for whoever wants more, never for what is there; a
+ * full cgroup is a matter of its own tasks.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Memory of two nodes: where pages and merged copies are. */
+/*
+ * Memory of two nodes: pages are where the policy wants them, merged copies on the
+ * node of those that share them, unless merge_across_nodes is 1.
+ */
 #include <errno.h>
 #include <linux/mempolicy.h>
 #include <stdio.h>

@@ -355,7 +355,6 @@ static int nl_set_up(struct nl *nl, const char *family)
 	return 0;
 }
 
-/* Says why it fails, and returns NULL. */
 /* NULL with errno set: ENOENT if there is no such family. */
 struct nl *nl_try_open(const char *family)
 {
@@ -374,6 +373,7 @@ struct nl *nl_try_open(const char *family)
 	return NULL;
 }
 
+/* Says why it fails, and returns NULL. */
 struct nl *nl_open(const char *family, const char *module)
 {
 	struct nl *nl = nl_try_open(family);
