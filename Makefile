@@ -21,8 +21,8 @@ tools:
 demo: setup ## the main job on real guests, in a test host (all set-up included)
 	selftests/vm/demo
 
-check: setup ## the tests, in test hosts, but for the longest (T="net core" for some areas)
-	selftests/vm/check $(T)
+check: setup ## the tests, in test hosts, but for the longest (T="net core": areas; K=6.12: kernel)
+	selftests/vm/check $(if $(K),--kernel $(K)) $(T)
 
 check-slow: setup ## all tests, with every Linux guest and long form: hours
 	KHX_LONG=1 selftests/vm/check $(T)
