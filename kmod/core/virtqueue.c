@@ -42,10 +42,12 @@
  * @err: negative errno
  * @check: which check failed, a string constant
  *
- * Only the first fault counts; the owner sees it once.
+ * Only the first fault counts; the owner sees it once. What a task finds that is
+ * being killed is none: memory may be missing for that alone, and it takes the owner
+ * along. The queue stops, too, as what was taken from it may be lost.
  *
  * Context: Under the virtqueue's mutex.
- * Return: @err
+ * Return: @err, or -EINTR when we are being killed.
  */
 int khx_virtqueue_fail(struct khx_virtqueue *vq, int err, const char *check)
 {
@@ -53,6 +55,10 @@ int khx_virtqueue_fail(struct khx_virtqueue *vq, int err, const char *check)
 
 	if (vq->fault)
 		return err;
+	if (khx_is_killed()) {
+		vq->fault = "owner killed";
+		return -EINTR;
+	}
 	vq->fault = check;
 	vq->stats.errors++;
 	trace_khx_queue_error(vq, err, check);
@@ -289,8 +295,9 @@ static void khx_virtqueue_work(struct khx_work *work)
  *
  * Context: Under the virtqueue's mutex, in the owner's mm. May sleep on a
  * page fault.
- * Return: how many, 0 when there are none, negative errno when the ring is
- * broken: nothing will come until the owner has done something about it.
+ * Return: how many, 0 when there are none, -EINTR when we are being killed, another
+ * negative errno when the ring is broken: nothing will come until the owner has done
+ * something about it.
  */
 int khx_virtqueue_fetch(struct khx_virtqueue *vq, struct khx_chain *chains,
 			unsigned int max)
@@ -498,7 +505,7 @@ EXPORT_SYMBOL_GPL(khx_virtqueue_try_complete);
  * @chains: as khx_virtqueue_try_complete()
  * @n: as there
  *
- * For who cannot keep chains: the virtqueue fails also when we are being killed.
+ * For who cannot keep chains: the virtqueue stops if we are being killed.
  *
  * Context: As khx_virtqueue_try_complete().
  */

@@ -119,8 +119,8 @@ struct khx_virtqueue_stats {
  * @set_base: set the indices from VHOST_SET_VRING_BASE; 0 or -EINVAL
  * @get_base: the indices, for VHOST_GET_VRING_BASE
  * @fetch: read up to @max chains into @chains. Return how many, 0 when there
- *         are none, -ENOBUFS when the segments are used up, or a negative
- *         errno after khx_virtqueue_fail() when the first one is broken;
+ *         are none, -ENOBUFS when the segments are used up, or the negative
+ *         errno of khx_virtqueue_fail() when the first one is broken;
  *         chains before a broken one are returned, the error comes with the
  *         next call. May return fewer than there are
  * @rewind: give back the last chains that @fetch returned, in total

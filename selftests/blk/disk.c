@@ -268,6 +268,33 @@ void disk_open(struct disk *disk, const char *path,
 	disk_run(disk);
 }
 
+/* The number that the device says of itself. */
+static int told(const struct disk *disk, const char *format)
+{
+	char path[64], text[512];
+	int n = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", disk->fd);
+	file = fopen(path, "r");
+	if (!file)
+		tap_bail("%s: %s", path, strerror(errno));
+	while (n < 0 && fgets(text, sizeof(text), file))
+		sscanf(text, format, &n);
+	fclose(file);
+	return n;
+}
+
+pid_t disk_worker(const struct disk *disk)
+{
+	return told(disk, "khx-worker: %*d pid %d");
+}
+
+unsigned int disk_in_flight(const struct disk *disk)
+{
+	return told(disk, "queue-0-blk: in_flight %d");
+}
+
 void disk_close(struct disk *disk)
 {
 	unsigned int i;

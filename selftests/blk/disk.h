@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <linux/khx_blk.h>
 #include <linux/virtio_blk.h>
@@ -74,6 +75,10 @@ static inline uint64_t disk_gpa(const struct disk *disk, const void *p)
 {
 	return DISK_GPA + ((const uint8_t *)p - disk->memory);
 }
+
+/* The thread that serves the first queue, and that one's requests in flight. */
+pid_t disk_worker(const struct disk *disk);
+unsigned int disk_in_flight(const struct disk *disk);
 
 /* Put all memory but that of the rings elsewhere, while they run. */
 void disk_remap(struct disk *disk);

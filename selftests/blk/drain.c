@@ -93,22 +93,6 @@ static void test_stop(const char *path)
 	disk_close(&disk);
 }
 
-/* What the device says of its only queue. */
-static unsigned int in_flight(const struct disk *disk)
-{
-	char name[64], line[512];
-	unsigned int n = 0;
-	FILE *info;
-
-	snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", disk->fd);
-	info = fopen(name, "r");
-	while (info && fgets(line, sizeof(line), info))
-		sscanf(line, "queue-0-blk: in_flight %u", &n);
-	if (info)
-		fclose(info);
-	return n;
-}
-
 /* Requests of many windows: how long a stop takes must not be up to the driver. */
 static void test_long(const char *path)
 {
@@ -128,7 +112,7 @@ static void test_long(const char *path)
 	}
 	disk_kick(&disk, 0);
 	while (!longs[0].done && (disk_reap(&disk, 0, 1) || !longs[0].done)) {
-		n = in_flight(&disk);
+		n = disk_in_flight(&disk);
 		most = n > most ? n : most;
 	}
 	disk_halt(&disk);

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -34,18 +35,12 @@
 #define BLOCK	4096
 #define APART	(4u << 20)	/* beyond what is read ahead */
 
-/*
- * A kernel thread that stands in for one of a process looks whether that is
- * dying once a second, and is killed the next time.
- */
-#define KILLED_SECONDS	4
-
 /* A dirty log of a byte for 8 pages; all that it says of the memory is in one page. */
 #define LOG_PAGE	(DISK_GPA / BLOCK / 8)
 #define LOG_BYTES	(LOG_PAGE + BLOCK)
 
 /* Memory that a request has to wait for. */
-enum awaited { STATUS, USED, LOG, RING_LOG, ID };
+enum awaited { STATUS, AVAIL, USED, LOG, RING_LOG, ID };
 
 /* Of the owner, to be looked at when he is dead. */
 static struct owner {
@@ -53,6 +48,8 @@ static struct owner {
 	struct disk_request requests[ALL];
 	enum awaited awaited;
 	bool packed;
+	bool has_threads;	/* workers are threads of his */
+	pid_t worker;
 	int uffd;
 } *owner;
 
@@ -70,6 +67,16 @@ static void let_go(void)
 {
 	if (resume && system(resume))
 		tap_diag("%s", resume);
+}
+
+/*
+ * How long until a worker whose owner is killed is. A kernel thread that stands in for
+ * one of a process, as on kernels before 6.4, looks whether that is dying once a second,
+ * and is killed the next time.
+ */
+static unsigned int kill_seconds(void)
+{
+	return owner->has_threads ? 1 : 4;
 }
 
 static uint64_t sector_of(unsigned int i)
@@ -147,6 +154,18 @@ static void tell(int socket)
 		tap_bail("nobody listens");
 }
 
+static void own_nothing(const char *path, int socket)
+{
+	char name[64];
+
+	disk_open(&owner->disk, path, &(struct disk_options){});
+	snprintf(name, sizeof(name), "/proc/self/task/%d",
+		 disk_worker(&owner->disk));
+	owner->has_threads = !access(name, F_OK);
+	tell(socket);
+	exit(0);
+}
+
 /* One read, one write, all the rest, each when he is told to; until killed. */
 static void own(const char *path, int socket)
 {
@@ -213,6 +232,8 @@ static const volatile void *awaited_page(void)
 	switch (owner->awaited) {
 	case STATUS:
 		return owner->requests[0].status;
+	case AVAIL:
+		return owner->packed ? at->desc : at->avail;
 	case USED:
 		return owner->packed ? at->desc : at->used;
 	case ID:
@@ -234,22 +255,48 @@ static void submit_id(void)
 	};
 	if (disk_submit(&owner->disk, 0, req))
 		exit(1);
-	disk_kick(&owner->disk, 0);
+}
+
+/* It sleeps, and so does not look at the ring before it is told to. */
+static void await_idle_worker(void)
+{
+	char name[64], state = 0;
+	FILE *file;
+
+	snprintf(name, sizeof(name), "/proc/%d/stat", owner->worker);
+	while (state != 'S' && state != 'I') {
+		file = fopen(name, "r");
+		if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+			exit(1);
+		fclose(file);
+	}
 }
 
 /* One request, which goes on until it needs that memory; until killed. */
 static void own_awaiting(const char *path, int socket)
 {
+	struct disk_queue *queue = &owner->disk.queues[0];
+
 	disk_open(&owner->disk, path,
 		  &(struct disk_options){ .packed = owner->packed });
+	owner->worker = disk_worker(&owner->disk);
 	if (owner->awaited == LOG || owner->awaited == RING_LOG)
 		log_some(&owner->disk);
 	if (owner->awaited == ID) {
 		withhold(awaited_page());
 		submit_id();
+		disk_kick(&owner->disk, 0);
+	} else if (owner->awaited == AVAIL) {
+		submit_id();
+		await_idle_worker();
+		vring_publish(&queue->ring);
+		withhold(awaited_page());
+		eventfd_write(queue->kick, 1);
 	} else {
 		submit(0);
-		sleep(1);
+		while (!disk_in_flight(&owner->disk))
+			usleep(1000);
+		await_idle_worker();
 		/* What was written of the ring as it was fetched. */
 		memset(dirty_log, 0, LOG_BYTES);
 		withhold(awaited_page());
@@ -391,7 +438,7 @@ static void test_storage(char **argv, int fd)
 	sleep(1);
 	tap_is(count(0, READS, 0xff), READS, "more reads wait");
 	kill(pid, SIGKILL);
-	sleep(KILLED_SECONDS);
+	sleep(kill_seconds());
 	tap_is(waitpid(pid, NULL, WNOHANG), 0,
 	       "so does their owner's end, and");
 	tap_is(count(0, ALL, VIRTIO_BLK_S_IOERR), 0, "none of them fails");
@@ -434,9 +481,12 @@ static unsigned int count_borrowed(void)
 	return n;
 }
 
-/* An owner who waits for the storage, and then for that; his userfaultfd. */
+/*
+ * An owner who waits for the storage, and then for that; his userfaultfd, and that by
+ * which he is told of an error of his queue.
+ */
 static pid_t start_awaiting_owner(char **argv, int fd, enum awaited awaited,
-				  bool packed, int *uffd)
+				  bool packed, int *uffd, int *error)
 {
 	int sockets[2], pidfd;
 	pid_t pid;
@@ -448,9 +498,19 @@ static pid_t start_awaiting_owner(char **argv, int fd, enum awaited awaited,
 	pid = start_owner(own_awaiting, argv[1], sockets);
 	pidfd = syscall(SYS_pidfd_open, pid, 0);
 	*uffd = syscall(SYS_pidfd_getfd, pidfd, owner->uffd, 0);
+	*error = syscall(SYS_pidfd_getfd, pidfd, owner->disk.queues[0].error,
+			 0);
 	close(pidfd);
 	close(sockets[0]);
 	return pid;
+}
+
+/* Since that was asked last. */
+static bool is_told_of_error(int error)
+{
+	eventfd_t errors;
+
+	return !eventfd_read(error, &errors);
 }
 
 static bool is_asked(int uffd)
@@ -463,35 +523,33 @@ static bool is_asked(int uffd)
 /* The storage answers, but not the memory for the status. */
 static void test_memory(char **argv, int fd)
 {
-	int uffd;
+	int uffd, error;
 	pid_t pid;
 
-	pid = start_awaiting_owner(argv, fd, STATUS, false, &uffd);
+	pid = start_awaiting_owner(argv, fd, STATUS, false, &uffd, &error);
 	kill(pid, SIGKILL);
-	sleep(KILLED_SECONDS);
+	sleep(kill_seconds());
 	release_storage();
 	tap_ok(is_asked(uffd), "who tells him waits for his memory");
 	tap_is(count_borrowed(), 0, "and keeps nothing that others need");
 	close(uffd);
 	tap_ok(has_ended(pid), "it ends with that");
+	close(error);
 }
 
-/* Does he have a worker that is a thread of his? */
-static bool has_own_worker(pid_t pid)
+/* His worker is one no longer, unless it cannot be killed. */
+static void await_kill(pid_t pid)
 {
-	char pattern[64], name[32];
-	glob_t glob_of;
-	bool has = false;
-	size_t i;
+	unsigned int i;
+	char name[64];
 
-	snprintf(pattern, sizeof(pattern), "/proc/%d/task/*", pid);
-	snprintf(name, sizeof(name), "khx-%d\n", pid);
-	if (glob(pattern, GLOB_NOSORT, NULL, &glob_of))
-		return false;
-	for (i = 0; i < glob_of.gl_pathc; i++)
-		has |= says(glob_of.gl_pathv[i], "comm", name);
-	globfree(&glob_of);
-	return has;
+	if (!owner->has_threads) {
+		sleep(kill_seconds());
+		return;
+	}
+	snprintf(name, sizeof(name), "/proc/%d/task/%d", pid, owner->worker);
+	for (i = 0; i < 100 && !access(name, F_OK); i++)
+		usleep(10000);
 }
 
 static void give(int uffd)
@@ -535,7 +593,7 @@ static bool is_complete(void)
 	const struct vring_layout *at = &owner->disk.queues[0].ring.at;
 	const uint8_t *ring = owner->packed ? at->desc : at->used;
 
-	if (owner->awaited == ID)
+	if (owner->awaited == ID || owner->awaited == AVAIL)
 		return status_of(0) == 0xff && !is_returned();
 	return status_of(0) == VIRTIO_BLK_S_OK && is_returned() &&
 	       (owner->awaited != LOG || is_dirty(data_of(0), READ)) &&
@@ -544,32 +602,30 @@ static bool is_complete(void)
 }
 
 /*
- * Killed while his worker waits for memory. A kernel thread, as of kernels before 6.4,
- * gives up then: it waits for nobody but him. Returns whether it was none.
+ * Killed while his worker waits for memory. A kernel thread gives up then: it waits for
+ * nobody but him.
  */
-static bool test_amid(char **argv, int fd, enum awaited awaited, bool packed,
+static void test_amid(char **argv, int fd, enum awaited awaited, bool packed,
 		      const char *name)
 {
-	bool own, asked;
-	int uffd;
+	int uffd, error;
+	bool asked;
 	pid_t pid;
 
-	pid = start_awaiting_owner(argv, fd, awaited, packed, &uffd);
+	pid = start_awaiting_owner(argv, fd, awaited, packed, &uffd, &error);
 	map_memory(pid);
-	own = has_own_worker(pid);
 	release_storage();
 	asked = is_asked(uffd);
 	kill(pid, SIGKILL);
-	sleep(own ? 1 : KILLED_SECONDS);
-	if (own)
+	await_kill(pid);
+	if (owner->has_threads)
 		give(uffd);
 	close(uffd);
 	tap_ok(has_ended(pid) && asked, "killed while %s is awaited", name);
-	if (own)
-		tap_ok(is_complete(), "that is no loss");
-	else
-		tap_skip("workers are kernel threads", "that is no loss");
-	return own;
+	tap_ok(!is_told_of_error(error), "that is told as no error");
+	if (owner->has_threads)
+		tap_ok(is_complete(), "and no loss");
+	close(error);
 }
 
 static const struct {
@@ -577,6 +633,9 @@ static const struct {
 	bool packed;
 	const char *name;
 } amid[] = {
+	{ STATUS, false, "a status" },
+	{ AVAIL, false, "an available ring" },
+	{ AVAIL, true, "a packed ring, to be read" },
 	{ USED, false, "a used ring" },
 	{ USED, true, "a packed ring" },
 	{ LOG, false, "the dirty log" },
@@ -587,20 +646,6 @@ static const struct {
 };
 
 #define AMID	(sizeof(amid) / sizeof(amid[0]))
-
-static void test_all_amid(char **argv, int fd)
-{
-	unsigned int i;
-
-	if (test_amid(argv, fd, STATUS, false, "a status")) {
-		for (i = 0; i < AMID; i++)
-			test_amid(argv, fd, amid[i].awaited, amid[i].packed,
-				  amid[i].name);
-		return;
-	}
-	for (i = 0; i < 2 * AMID; i++)
-		tap_skip("workers are kernel threads", "killed amid other things");
-}
 
 /* An error of write-back is told once: not to somebody who asks again. */
 static void test_error(char **argv, int fd)
@@ -616,7 +661,7 @@ static void test_error(char **argv, int fd)
 	sleep(1);
 	tap_is(status_of(FLUSH), 0xff, "a flush waits for the storage");
 	kill(pid, SIGKILL);
-	sleep(KILLED_SECONDS);
+	sleep(kill_seconds());
 	resume = NULL;
 	run(argv[4]);
 	tap_ok(has_ended(pid), "until that has lost what was written");
@@ -624,13 +669,21 @@ static void test_error(char **argv, int fd)
 	close(sockets[0]);
 }
 
+static void look_for_threads(const char *path)
+{
+	int sockets[2];
+
+	has_ended(start_owner(own_nothing, path, sockets));
+	close(sockets[0]);
+}
+
 int main(int argc, char **argv)
 {
+	unsigned int i, nr_amid;
 	int fd;
 
 	if (argc != 5)
 		tap_bail("usage: orphans FILE SUSPEND RESUME FAIL");
-	tap_plan(8 + 3 + 2 * (1 + AMID) + 3);
 	owner = mmap(NULL, sizeof(*owner), PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	dirty_log = mmap(NULL, LOG_BYTES, PROT_READ | PROT_WRITE,
@@ -639,9 +692,15 @@ int main(int argc, char **argv)
 		tap_bail("no memory");
 	fd = make_file(argv[1]);
 	atexit(let_go);
+	look_for_threads(argv[1]);
+	/* What kernel threads have begun is for nobody else to end. */
+	nr_amid = owner->has_threads ? AMID : 1;
+	tap_plan(8 + 3 + (owner->has_threads ? 3 : 2) * nr_amid + 3);
 	test_storage(argv, fd);
 	test_memory(argv, fd);
-	test_all_amid(argv, fd);
+	for (i = 0; i < nr_amid; i++)
+		test_amid(argv, fd, amid[i].awaited, amid[i].packed,
+			  amid[i].name);
 	test_error(argv, fd);
 	return tap_exit();
 }

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -27,7 +28,7 @@
 #define NUM		16
 #define LEN		100
 #define PAGE		4096
-#define FEATURES	VDEV_F(VIRTIO_F_VERSION_1)
+#define FEATURES	(VDEV_F(VIRTIO_F_VERSION_1) | VDEV_F(VIRTIO_RING_F_EVENT_IDX))
 
 /* How many devices may end in the background at a time. */
 #define REAPER		"/sys/devices/virtual/workqueue/khx_reaper/max_active"
@@ -40,8 +41,12 @@ struct held {
 	struct ctl ctl;
 	uint32_t dev;
 	int uffd;
-	char *page;
+	char *packet;	/* to be sent, in a page */
+	char *page;	/* the one that is missing then */
 };
+
+/* By this an owner who is to be killed is told of errors of his queue. */
+static int told;
 
 static int64_t seconds(void)
 {
@@ -65,20 +70,26 @@ static int set_mode(struct held *held, uint32_t mode)
 	return seconds() - start < SOON ? ret : -ETIME;
 }
 
-/* From now on whoever touches the page waits until let_go(). */
-static void watch(struct held *held)
+/* From now on whoever touches the page, once it is missing, waits until let_go(). */
+static bool watch(struct held *held, void *page)
 {
-	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register reg = {
-		.range = { (uintptr_t)held->page, PAGE },
+		.range = { (uintptr_t)page, PAGE },
 		.mode = UFFDIO_REGISTER_MODE_MISSING,
 	};
+
+	held->page = page;
+	return !ioctl(held->uffd, UFFDIO_REGISTER, &reg);
+}
+
+static void watch_packet(struct held *held)
+{
+	struct uffdio_api api = { .api = UFFD_API };
 
 	held->uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	if (held->uffd < 0)
 		tap_skip_all("userfaultfd: %s", strerror(errno));
-	if (ioctl(held->uffd, UFFDIO_API, &api) ||
-	    ioctl(held->uffd, UFFDIO_REGISTER, &reg))
+	if (ioctl(held->uffd, UFFDIO_API, &api) || !watch(held, held->packet))
 		tap_bail("userfaultfd: %s", strerror(errno));
 }
 
@@ -87,17 +98,25 @@ static bool hold_up(struct held *held)
 {
 	struct vdev_queue *queue = &held->net.dev.queues[NET_TX];
 	struct vring_buf buf = {
-		.addr = vdev_gpa(&held->net.dev, held->page),
+		.addr = vdev_gpa(&held->net.dev, held->packet),
 		.len = held->net.hdr_len + LEN,
 	};
 	struct vring_chain chain = { .bufs = &buf, .nr_out = 1 };
 	struct pollfd pollfd = { .fd = held->uffd, .events = POLLIN };
+	bool of_ring = held->page != held->packet;
 	struct uffd_msg msg;
 
-	madvise(held->page, PAGE, MADV_DONTNEED);
+	if (!of_ring)
+		madvise(held->page, PAGE, MADV_DONTNEED);
+	/* One of the ring is missed by us, too; asleep, the worker does not look. */
+	else if (!net_worker_idle(&held->net))
+		return false;
 	if (vring_add(&queue->ring, &chain, NULL))
 		return false;
-	vdev_publish(queue);
+	vring_publish(&queue->ring);
+	if (of_ring)
+		madvise(held->page, PAGE, MADV_DONTNEED);
+	eventfd_write(queue->kick, 1);
 	return poll(&pollfd, 1, NET_TIMEOUT_MS) == 1 &&
 	       read(held->uffd, &msg, sizeof(msg)) == sizeof(msg);
 }
@@ -127,8 +146,8 @@ static void open_held(struct held *held)
 	net_open(&held->net, FEATURES, NUM);
 	ctl_open(&held->ctl);
 	held->dev = ctl_last_device(&held->ctl);
-	held->page = vdev_alloc(&held->net.dev, PAGE);
-	watch(held);
+	held->packet = vdev_alloc(&held->net.dev, PAGE);
+	watch_packet(held);
 }
 
 static bool share_workers(struct held *held)
@@ -139,6 +158,25 @@ static bool share_workers(struct held *held)
 static bool replace_workers(struct held *held)
 {
 	return !set_mode(held, KHX_MODE_QUEUE);
+}
+
+static bool tell_errors(struct held *held)
+{
+	struct vhost_vring_file file = { .index = NET_TX, .fd = told };
+
+	return !ioctl(held->net.dev.fd, VHOST_SET_VRING_ERR, &file);
+}
+
+/* As it looks for what there is to be sent... */
+static bool await_avail(struct held *held)
+{
+	return watch(held, held->net.dev.queues[NET_TX].ring.at.avail);
+}
+
+/* ... and as it returns what was. */
+static bool await_used(struct held *held)
+{
+	return watch(held, held->net.dev.queues[NET_TX].ring.at.used);
 }
 
 static bool do_nothing(struct held *held)
@@ -174,7 +212,8 @@ static pid_t start_owner(bool (*prepare)(struct held *held), bool closes)
 	if (dup2(held.uffd, low) < 0 || close(held.uffd))
 		_exit(1);
 	held.uffd = low;
-	if (!prepare(&held) || !hold_up(&held) || write(pipes[1], "", 1) != 1)
+	if (!tell_errors(&held) || !prepare(&held) || !hold_up(&held) ||
+	    write(pipes[1], "", 1) != 1)
 		_exit(1);
 	if (closes)
 		close(held.net.dev.fd);
@@ -241,6 +280,11 @@ static void test_killed(void)
 	pid = start_owner(do_nothing, true);
 	await_sleep(pid);
 	tap_ok(is_gone(pid), "and when he waits for it in close()");
+	pid = start_owner(await_avail, false);
+	tap_ok(is_gone(pid), "and when it reads the ring");
+	pid = start_owner(await_used, false);
+	tap_ok(is_gone(pid), "and when it writes there");
+	tap_ok(!vdev_event(told), "that is told as an error of none of their queues");
 }
 
 static void *swap_memory(void *arg)
@@ -323,7 +367,8 @@ int main(void)
 
 	net_require();
 	open_held(&held);
-	tap_plan(13 + 4 + 3);
+	tap_plan(13 + 4 + 6);
+	told = eventfd(0, EFD_NONBLOCK);
 
 	tap_ok(hold_up(&held), "the only worker is held up");
 	tap_is(vdev_stat(&held.net.dev, "tx", "drops"), 0,

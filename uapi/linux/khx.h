@@ -24,7 +24,9 @@
  * A broken ring stops its virtqueue: the driver's memory, or what is in it,
  * failed a check. The owner's error eventfd (SET_VRING_ERR) is signalled, the
  * check is in KHX_A_FAULT, and kicks are ignored until the owner sets a memory
- * table or ring addresses, or starts the virtqueue again.
+ * table or ring addresses, or starts the virtqueue again. That an owner is killed
+ * stops it, too, if memory was being awaited: then KHX_A_FAULT is "owner killed", and
+ * nothing is signalled, counted or announced.
  *
  * Generic netlink family "khx"
  * ============================
