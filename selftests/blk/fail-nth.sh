@@ -9,7 +9,7 @@ blk_need
 mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug ||
 	tap_bail "no debugfs"
 
-# Each is a run of a second there, and there are hundreds.
+# Each is a run of half a second there, and there are hundreds.
 runs=15
 [ -z "${KHX_LONG:-}" ] || runs=100000
 
