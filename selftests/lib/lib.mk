@@ -11,6 +11,9 @@
 #                   are run by run_user_tests
 #   TEST_GUEST_PROGS
 #                   scripts that boot Linux guests, run by run_guest_tests
+#   TEST_NEWER_PROGS
+#                   those of TEST_PROGS that find more on a newer kernel, run there
+#                   by run_newer_tests
 #   TEST_SLOW_PROGS those of them that are run with KHX_LONG=1 only
 #   TEST_GEN_FILES  C programs that tests start
 #   TEST_FILES      other files that tests need
@@ -55,6 +58,9 @@ run = OUTPUT=$(OUTPUT) $(RUNNER) $(AREA) \
 run_tests: all
 	@$(call run,$(TEST_PROGS) $(TEST_GEN_PROGS))
 
+run_newer_tests: all
+	@$(call run,$(TEST_NEWER_PROGS))
+
 # They load nothing: what the kernel says there is no word on us.
 run_user_tests: all
 	@KHX_NO_KERNEL_LOG=1; export KHX_NO_KERNEL_LOG; $(call run,$(TEST_USER_PROGS) $(TEST_GEN_USER_PROGS))
@@ -66,6 +72,9 @@ run_guest_tests: all
 
 list_tests:
 	@echo $(TEST_PROGS) $(TEST_GEN_PROGS)
+
+list_newer_tests:
+	@echo $(TEST_NEWER_PROGS)
 
 list_guest_tests:
 	@echo $(guest_tests)
@@ -86,5 +95,5 @@ install: all
 clean:
 	rm -rf $(OUTPUT)
 
-.PHONY: all run_tests run_user_tests run_guest_tests list_tests \
-	list_user_tests list_guest_tests list_modules install clean
+.PHONY: all run_tests run_newer_tests run_user_tests run_guest_tests list_tests \
+	list_newer_tests list_user_tests list_guest_tests list_modules install clean
