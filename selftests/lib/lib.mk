@@ -14,6 +14,8 @@
 #   TEST_NEWER_PROGS
 #                   those of TEST_PROGS that find more on a newer kernel, run there
 #                   by run_newer_tests
+#   TEST_MINUTES    how long those of TEST_PROGS and TEST_GEN_PROGS take together on the
+#                   debug kernel, for who has areas to share out
 #   TEST_SLOW_PROGS those of them that are run with KHX_LONG=1 only
 #   TEST_GEN_FILES  C programs that tests start
 #   TEST_FILES      other files that tests need
@@ -73,6 +75,9 @@ run_guest_tests: all
 list_tests:
 	@echo $(TEST_PROGS) $(TEST_GEN_PROGS)
 
+list_minutes:
+	@echo $(or $(TEST_MINUTES),0)
+
 list_newer_tests:
 	@echo $(TEST_NEWER_PROGS)
 
@@ -96,4 +101,4 @@ clean:
 	rm -rf $(OUTPUT)
 
 .PHONY: all run_tests run_newer_tests run_user_tests run_guest_tests list_tests \
-	list_newer_tests list_user_tests list_guest_tests list_modules install clean
+	list_newer_tests list_minutes list_user_tests list_guest_tests list_modules install clean
