@@ -5,7 +5,6 @@
  * ends is not kept from it by a thread that began while all others were told to end.
  */
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -29,6 +28,7 @@
 static struct shared {
 	struct disk disk;
 	pid_t heir;
+	volatile bool busy;	/* the heir is, and on the first CPU */
 } *shared;
 static struct disk *disk;
 static const char *path;
@@ -50,7 +50,7 @@ static long blocks(void)
 	return st.st_blocks;
 }
 
-/* Is a read into memory that is not there yet done? -1 when it should not be asked. */
+/* Is a read into memory that is not there yet done? -1 if it cannot be asked for. */
 static int reads(uint32_t at)
 {
 	struct disk_request req = {
@@ -119,21 +119,18 @@ static int inherit(bool exec)
 	return status;
 }
 
-/* This process's threads, from the second one on: numbers of the first @max. */
-static unsigned int list_threads(pid_t *tids, unsigned int max)
+/* This process's threads, from the second one on, as far as there is room for them. */
+static unsigned int list_threads(pid_t *tids, unsigned int room)
 {
 	DIR *dir = opendir("/proc/self/task");
 	unsigned int n = 0;
 	struct dirent *entry;
 	pid_t tid;
 
-	while (dir && (entry = readdir(dir))) {
+	while (dir && n < room && (entry = readdir(dir))) {
 		tid = atoi(entry->d_name);
-		if (!tid || tid == getpid())
-			continue;
-		if (n < max)
-			tids[n] = tid;
-		n++;
+		if (tid && tid != getpid())
+			tids[n++] = tid;
 	}
 	if (dir)
 		closedir(dir);
@@ -185,11 +182,17 @@ static void spin(unsigned int ms)
 /* Has all that its parent has; is on the first CPU for a while, and then waits. */
 static pid_t have_heir(void)
 {
-	pid_t pid = fork();
+	pid_t pid;
 
-	if (pid)
+	shared->busy = false;
+	pid = fork();
+	if (pid) {
+		while (!shared->busy)
+			usleep(100);
 		return pid;
+	}
 	run_on(0, 0);
+	shared->busy = true;
 	spin(400);
 	for (;;)
 		pause();
@@ -227,6 +230,7 @@ static bool ends(void)
 	unsigned int ms = 10000;
 	pid_t pid = fork();
 	bool ended = false;
+	int status = 0;
 
 	if (!pid) {
 		own();
@@ -234,13 +238,16 @@ static bool ends(void)
 		_exit(0);
 	}
 	for (; ms && !ended; ms--) {
-		ended = waitpid(pid, NULL, WNOHANG) == pid;
+		ended = waitpid(pid, &status, WNOHANG) == pid;
 		if (!ended)
 			usleep(1000);
 	}
 	end_heir();
 	if (!ended)
-		waitpid(pid, NULL, 0);
+		waitpid(pid, &status, 0);
+	/* Else it did not come so far. */
+	if (status)
+		tap_bail("the owner: %x", status);
 	return ended;
 }
 
