@@ -142,10 +142,10 @@ bool khx_merge_block_trylock(struct khx_merge_file *file, pgoff_t index,
 
 static void khx_merge_block_count(struct khx_merge_file *file, long blocks)
 {
-	khx_merge_file_count(file, KHX_MERGE_HUGE, blocks);
+	khx_merge_file_count(file, KHX_MERGE_STAT_HUGE, blocks);
 	if (!khx_merge_file_super(file)->opt.nomerge)
 		atomic_long_add(blocks, &file->domain->nr_blocks);
-	khx_merge_file_count(file, KHX_MERGE_PRIVATE,
+	khx_merge_file_count(file, KHX_MERGE_STAT_PRIVATE,
 			     blocks * (long)KHX_MERGE_BLOCK_PAGES);
 }
 
@@ -280,7 +280,7 @@ static int khx_merge_block_copy_page(struct khx_merge_file *file, pgoff_t index,
 	folio = khx_merge_alloc_copy(file, from, gfp);
 	if (!folio)
 		return -ENOMEM;
-	khx_merge_file_count(file, KHX_MERGE_PRIVATE, 1);
+	khx_merge_file_count(file, KHX_MERGE_STAT_PRIVATE, 1);
 	khx_merge_payer_enter(&payer, file, NULL);
 	ret = khx_merge_index_fill(file, index, folio, KHX_MERGE_PAGE_PRIVATE,
 				   gfp);
@@ -288,7 +288,7 @@ static int khx_merge_block_copy_page(struct khx_merge_file *file, pgoff_t index,
 	folio_unlock(folio);
 	if (!ret)
 		return 0;
-	khx_merge_file_count(file, KHX_MERGE_PRIVATE, -1);
+	khx_merge_file_count(file, KHX_MERGE_STAT_PRIVATE, -1);
 	folio_put(folio);
 	return ret;
 }
@@ -332,7 +332,7 @@ static int khx_merge_block_split_page(struct khx_merge_file *file, pgoff_t index
 	int ret;
 
 	if (!khx_merge_block_isolate(file, index, folio)) {
-		khx_merge_file_count(file, KHX_MERGE_BUSY, 1);
+		khx_merge_file_count(file, KHX_MERGE_STAT_BUSY, 1);
 		return -EBUSY;
 	}
 	ret = khx_merge_block_copy(file, khx_merge_block_first(index), folio,

@@ -60,7 +60,7 @@ bool khx_merge_candidate_add(struct khx_merge_file *file, pgoff_t index, u64 key
 		kmem_cache_free(khx_merge_candidate_cache, candidate);
 		return false;
 	}
-	khx_merge_file_count(file, KHX_MERGE_UNSHARED, 1);
+	khx_merge_file_count(file, KHX_MERGE_STAT_UNSHARED, 1);
 	return true;
 }
 
@@ -83,7 +83,7 @@ void khx_merge_candidate_remove(struct khx_merge_file *file, pgoff_t index,
 	if (WARN_ON_ONCE(!candidate))
 		return;
 	kmem_cache_free(khx_merge_candidate_cache, candidate);
-	khx_merge_file_count(file, KHX_MERGE_UNSHARED, -1);
+	khx_merge_file_count(file, KHX_MERGE_STAT_UNSHARED, -1);
 }
 
 struct khx_merge_file *khx_merge_candidate_find(struct khx_merge_domain *domain,

@@ -22,15 +22,15 @@
 #include "unmerge.h"
 
 const struct khx_merge_setting_info khx_merge_settings[] = {
-	[KHX_MERGE_RUN] = { "run: 0 to 2", 0, 2 },
-	[KHX_MERGE_PAGES_TO_SCAN] = { "pages_to_scan: 1 to 1048576", 1, 1 << 20 },
-	[KHX_MERGE_SLEEP_MSECS] = { "sleep_millisecs: 0 to 3600000", 0, 3600000 },
-	[KHX_MERGE_CPU_LIMIT] = { "cpu_limit: 1 to 100", 1, 100 },
-	[KHX_MERGE_MAX_PAGE_SHARING] = { "max_page_sharing: 2 to 1048576",
-					 2, 1 << 20 },
-	[KHX_MERGE_USE_ZERO_PAGES] = { "use_zero_pages: 0 or 1", 0, 1 },
-	[KHX_MERGE_ACROSS_NODES] = { "merge_across_nodes: 0 or 1", 0, 1 },
-	[KHX_MERGE_PROFIT_GUARD] = { "profit_guard: 0 or 1", 0, 1 },
+	[KHX_MERGE_SET_RUN] = { "run: 0 to 2", 0, 2 },
+	[KHX_MERGE_SET_PAGES_TO_SCAN] = { "pages_to_scan: 1 to 1048576", 1, 1 << 20 },
+	[KHX_MERGE_SET_SLEEP_MSECS] = { "sleep_millisecs: 0 to 3600000", 0, 3600000 },
+	[KHX_MERGE_SET_CPU_LIMIT] = { "cpu_limit: 1 to 100", 1, 100 },
+	[KHX_MERGE_SET_MAX_PAGE_SHARING] = { "max_page_sharing: 2 to 1048576",
+					     2, 1 << 20 },
+	[KHX_MERGE_SET_USE_ZERO_PAGES] = { "use_zero_pages: 0 or 1", 0, 1 },
+	[KHX_MERGE_SET_ACROSS_NODES] = { "merge_across_nodes: 0 or 1", 0, 1 },
+	[KHX_MERGE_SET_PROFIT_GUARD] = { "profit_guard: 0 or 1", 0, 1 },
 };
 
 /*
@@ -39,14 +39,14 @@ const struct khx_merge_setting_info khx_merge_settings[] = {
  * lock of one page.
  */
 static unsigned int khx_merge_values[KHX_MERGE_NR_SETTINGS] = {
-	[KHX_MERGE_RUN]			= KHX_MERGE_RUN_STOP,
-	[KHX_MERGE_PAGES_TO_SCAN]	= 1024,
-	[KHX_MERGE_SLEEP_MSECS]		= 20,
-	[KHX_MERGE_CPU_LIMIT]		= 10,
-	[KHX_MERGE_MAX_PAGE_SHARING]	= 1 << 16,
-	[KHX_MERGE_USE_ZERO_PAGES]	= 1,
-	[KHX_MERGE_ACROSS_NODES]	= 1,
-	[KHX_MERGE_PROFIT_GUARD]	= 1,
+	[KHX_MERGE_SET_RUN]			= KHX_MERGE_RUN_STOP,
+	[KHX_MERGE_SET_PAGES_TO_SCAN]		= 1024,
+	[KHX_MERGE_SET_SLEEP_MSECS]		= 20,
+	[KHX_MERGE_SET_CPU_LIMIT]		= 10,
+	[KHX_MERGE_SET_MAX_PAGE_SHARING]	= 1 << 16,
+	[KHX_MERGE_SET_USE_ZERO_PAGES]		= 1,
+	[KHX_MERGE_SET_ACROSS_NODES]		= 1,
+	[KHX_MERGE_SET_PROFIT_GUARD]		= 1,
 };
 
 /*
@@ -79,7 +79,7 @@ unsigned int khx_merge_control_get(enum khx_merge_setting which)
 
 static bool khx_merge_control_is_running(void)
 {
-	return khx_merge_control_get(KHX_MERGE_RUN) == KHX_MERGE_RUN_MERGE;
+	return khx_merge_control_get(KHX_MERGE_SET_RUN) == KHX_MERGE_RUN_MERGE;
 }
 
 enum khx_merge_run_state khx_merge_control_state(void)
@@ -103,9 +103,9 @@ u64 khx_merge_control_cpu(void)
 /* Bytes kept of pages, which is what looking at them costs. */
 static unsigned long khx_merge_control_notes(const unsigned long *totals)
 {
-	return totals[KHX_MERGE_UNSHARED] * khx_merge_candidate_size() +
-	       totals[KHX_MERGE_SHARED] * sizeof(struct khx_merge_stable) +
-	       totals[KHX_MERGE_HISTORIES] * khx_merge_history_size() +
+	return totals[KHX_MERGE_STAT_UNSHARED] * khx_merge_candidate_size() +
+	       totals[KHX_MERGE_STAT_SHARED] * sizeof(struct khx_merge_stable) +
+	       totals[KHX_MERGE_STAT_HISTORIES] * khx_merge_history_size() +
 	       khx_merge_hint_bytes();
 }
 
@@ -118,8 +118,8 @@ unsigned long khx_merge_control_metadata(const unsigned long *totals)
 
 static long khx_merge_control_saved(const unsigned long *totals)
 {
-	long pages = totals[KHX_MERGE_MERGED] - totals[KHX_MERGE_SHARED] +
-		     totals[KHX_MERGE_ZEROED];
+	long pages = totals[KHX_MERGE_STAT_MERGED] - totals[KHX_MERGE_STAT_SHARED] +
+		     totals[KHX_MERGE_STAT_ZEROED];
 
 	return pages * (long)PAGE_SIZE;
 }
@@ -142,14 +142,14 @@ static int khx_merge_control_apply(enum khx_merge_setting which,
 	lockdep_assert_held(&khx_merge_control_lock);
 
 	/* Keys depend on it: those in the tables would be wrong. */
-	if (which == KHX_MERGE_ACROSS_NODES &&
+	if (which == KHX_MERGE_SET_ACROSS_NODES &&
 	    value != khx_merge_control_get(which)) {
 		khx_merge_domain_totals(totals);
-		if (totals[KHX_MERGE_SHARED] || totals[KHX_MERGE_UNSHARED])
+		if (totals[KHX_MERGE_STAT_SHARED] || totals[KHX_MERGE_STAT_UNSHARED])
 			return -EBUSY;
 	}
 	WRITE_ONCE(khx_merge_values[which], value);
-	if (which == KHX_MERGE_RUN && value == KHX_MERGE_RUN_UNMERGE)
+	if (which == KHX_MERGE_SET_RUN && value == KHX_MERGE_RUN_UNMERGE)
 		return khx_merge_unmerge_all();
 	return 0;
 }
@@ -179,9 +179,9 @@ int khx_merge_control_set(enum khx_merge_setting which, unsigned int value)
 
 static void khx_merge_control_rules(struct khx_merge_rules *rules)
 {
-	rules->max_sharing = khx_merge_control_get(KHX_MERGE_MAX_PAGE_SHARING);
-	rules->zero_pages = khx_merge_control_get(KHX_MERGE_USE_ZERO_PAGES);
-	rules->across_nodes = khx_merge_control_get(KHX_MERGE_ACROSS_NODES);
+	rules->max_sharing = khx_merge_control_get(KHX_MERGE_SET_MAX_PAGE_SHARING);
+	rules->zero_pages = khx_merge_control_get(KHX_MERGE_SET_USE_ZERO_PAGES);
+	rules->across_nodes = khx_merge_control_get(KHX_MERGE_SET_ACROSS_NODES);
 }
 
 /* A batch of up to *@left pages, which get fewer; false if it was the last. */
@@ -207,7 +207,7 @@ static bool khx_merge_control_batch(unsigned int *left,
 /* Up to pages_to_scan pages, or to the end of the pass. */
 static void khx_merge_control_scan(struct khx_merge_progress *pass)
 {
-	unsigned int left = khx_merge_control_get(KHX_MERGE_PAGES_TO_SCAN);
+	unsigned int left = khx_merge_control_get(KHX_MERGE_SET_PAGES_TO_SCAN);
 
 	do {
 		cond_resched();
@@ -217,8 +217,8 @@ static void khx_merge_control_scan(struct khx_merge_progress *pass)
 /* Sleep after @work_ns of work, so that it stays within the share of a CPU. */
 static unsigned int khx_merge_control_pause(u64 work_ns, unsigned int idle_msecs)
 {
-	unsigned int limit = khx_merge_control_get(KHX_MERGE_CPU_LIMIT);
-	unsigned int pause = khx_merge_control_get(KHX_MERGE_SLEEP_MSECS);
+	unsigned int limit = khx_merge_control_get(KHX_MERGE_SET_CPU_LIMIT);
+	unsigned int pause = khx_merge_control_get(KHX_MERGE_SET_SLEEP_MSECS);
 	u64 rest = div_u64(work_ns * (100 - limit), limit);
 
 	if (khx_merge_guard_engaged())
@@ -244,7 +244,7 @@ static long khx_merge_control_breaks(void)
 	unsigned long totals[KHX_MERGE_NR_STATS];
 
 	khx_merge_domain_totals(totals);
-	return totals[KHX_MERGE_BREAKS];
+	return totals[KHX_MERGE_STAT_BREAKS];
 }
 
 /* What was written while nothing merged says nothing of what will merge now. */
@@ -272,7 +272,7 @@ static void khx_merge_control_churn(struct khx_merge_pace *pace,
 static unsigned int khx_merge_control_idle(struct khx_merge_pace *pace,
 					   const struct khx_merge_progress *pass)
 {
-	unsigned int pause = khx_merge_control_get(KHX_MERGE_SLEEP_MSECS);
+	unsigned int pause = khx_merge_control_get(KHX_MERGE_SET_SLEEP_MSECS);
 	unsigned int most = pass->gains ? KHX_MERGE_CHURN_MAX_MSECS :
 					  KHX_MERGE_IDLE_MAX_MSECS;
 

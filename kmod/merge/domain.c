@@ -92,8 +92,8 @@ void khx_merge_domain_put(struct khx_merge_domain *domain)
 	khx_merge_domain_retire(domain);
 	mutex_unlock(&khx_merge_domain_mutex);
 
-	WARN_ON_ONCE(khx_merge_stats_read(&domain->stats, KHX_MERGE_SHARED));
-	WARN_ON_ONCE(khx_merge_stats_read(&domain->stats, KHX_MERGE_UNSHARED));
+	WARN_ON_ONCE(khx_merge_stats_read(&domain->stats, KHX_MERGE_STAT_SHARED));
+	WARN_ON_ONCE(khx_merge_stats_read(&domain->stats, KHX_MERGE_STAT_UNSHARED));
 	khx_merge_hint_free(domain);
 	rhashtable_destroy(&domain->candidates);
 	rhashtable_destroy(&domain->stables);

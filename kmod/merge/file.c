@@ -394,8 +394,8 @@ static int khx_merge_file_getattr(struct mnt_idmap *idmap,
 	struct khx_merge_file *file = khx_merge_file(inode);
 
 	khx_fillattr(idmap, mask, inode, stat);
-	stat->blocks = (khx_merge_stats_read(&file->stats, KHX_MERGE_PRIVATE) +
-			khx_merge_stats_read(&file->stats, KHX_MERGE_MERGED)) <<
+	stat->blocks = (khx_merge_stats_read(&file->stats, KHX_MERGE_STAT_PRIVATE) +
+			khx_merge_stats_read(&file->stats, KHX_MERGE_STAT_MERGED)) <<
 		       (PAGE_SHIFT - SECTOR_SHIFT);
 	return 0;
 }

@@ -67,7 +67,7 @@ void khx_merge_guard_pass(void)
 	unsigned long totals[KHX_MERGE_NR_STATS], huge;
 
 	khx_merge_domain_totals(totals);
-	huge = totals[KHX_MERGE_HUGE];
+	huge = totals[KHX_MERGE_STAT_HUGE];
 	/* Nobody holds verdicts off by giving pages back and taking them again. */
 	if (huge > 2 * khx_merge_guard.huge && khx_merge_guard.judged &&
 	    !khx_merge_guard.engaged) {
@@ -91,7 +91,7 @@ static bool khx_merge_guard_too_dear(u64 cost)
 	unsigned long totals[KHX_MERGE_NR_STATS];
 	long worth;
 
-	if (!khx_merge_control_get(KHX_MERGE_PROFIT_GUARD))
+	if (!khx_merge_control_get(KHX_MERGE_SET_PROFIT_GUARD))
 		return false;
 	khx_merge_domain_totals(totals);
 	worth = khx_merge_control_worth(totals);

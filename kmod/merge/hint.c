@@ -25,7 +25,7 @@ struct khx_merge_hints {
 	struct khx_merge_hint place[1 << KHX_MERGE_HINT_SHIFT];
 };
 
-static atomic_long_t khx_merge_hints;	/* pages of places, of all domains */
+static atomic_long_t khx_merge_hint_nr_pages;	/* pages of places, of all domains */
 
 /* Twice the room that is needed, or more, so that few are displaced too early. */
 #define KHX_MERGE_HINT_PER_BLOCK	(2 * KHX_MERGE_BLOCK_PAGES)
@@ -38,14 +38,14 @@ static atomic_long_t khx_merge_hints;	/* pages of places, of all domains */
 #define KHX_MERGE_HINT_PAGES_PER_BLOCK					\
 	(2 * KHX_MERGE_HINT_PER_BLOCK >> KHX_MERGE_HINT_SHIFT)
 
-static void khx_merge_hint_drop_all(struct khx_merge_domain *domain)
+void khx_merge_hint_free(struct khx_merge_domain *domain)
 {
 	struct khx_merge_hints *hints;
 	unsigned long i;
 
 	xa_for_each(&domain->hints, i, hints) {
 		kfree(hints);
-		atomic_long_dec(&khx_merge_hints);
+		atomic_long_dec(&khx_merge_hint_nr_pages);
 		cond_resched();
 	}
 	xa_destroy(&domain->hints);
@@ -63,7 +63,7 @@ void khx_merge_hint_trim(struct khx_merge_domain *domain)
 	unsigned long n = blocks ? khx_merge_hint_room(blocks) : 0;
 
 	if (n < domain->nr_hints / 4) {
-		khx_merge_hint_drop_all(domain);
+		khx_merge_hint_free(domain);
 		domain->nr_hints = n;
 	}
 }
@@ -78,7 +78,7 @@ void khx_merge_hint_prepare(struct khx_merge_domain *domain)
 
 static bool khx_merge_hint_may_add(struct khx_merge_file *file)
 {
-	unsigned long blocks = khx_merge_stats_read(&file->stats, KHX_MERGE_HUGE);
+	unsigned long blocks = khx_merge_stats_read(&file->stats, KHX_MERGE_STAT_HUGE);
 
 	if (file->hints_epoch != file->domain->hints_epoch) {
 		file->hints_epoch = file->domain->hints_epoch;
@@ -105,7 +105,7 @@ static struct khx_merge_hints *khx_merge_hint_add(struct khx_merge_file *file,
 	}
 	khx_merge_payer_leave(&payer);
 	if (hints) {
-		atomic_long_inc(&khx_merge_hints);
+		atomic_long_inc(&khx_merge_hint_nr_pages);
 		file->nr_hint_pages++;
 	}
 	return hints;
@@ -132,13 +132,8 @@ bool khx_merge_hint_elsewhere(struct khx_merge_file *file, pgoff_t index, u64 ke
 	return elsewhere;
 }
 
-void khx_merge_hint_free(struct khx_merge_domain *domain)
-{
-	khx_merge_hint_drop_all(domain);
-}
-
 size_t khx_merge_hint_bytes(void)
 {
-	return atomic_long_read(&khx_merge_hints) *
+	return atomic_long_read(&khx_merge_hint_nr_pages) *
 	       (sizeof(struct khx_merge_hints) + KHX_MERGE_NODE_PART);
 }

@@ -22,7 +22,7 @@ void khx_merge_hint_trim(struct khx_merge_domain *domain);
  */
 bool khx_merge_hint_elsewhere(struct khx_merge_file *file, pgoff_t index, u64 key);
 
-/* The domain goes, and nobody uses it any more. */
+/* Scan lock held, or the domain goes and nobody uses it any more: gives all back. */
 void khx_merge_hint_free(struct khx_merge_domain *domain);
 
 /* What all of them take. */

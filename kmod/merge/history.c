@@ -86,7 +86,7 @@ bool khx_merge_history_prepare(struct khx_merge_file *file, pgoff_t index)
 	khx_merge_payer_leave(&payer);
 	if (!history)
 		return false;
-	khx_merge_file_count(file, KHX_MERGE_HISTORIES, 1);
+	khx_merge_file_count(file, KHX_MERGE_STAT_HISTORIES, 1);
 	return true;
 }
 
@@ -101,7 +101,7 @@ static void khx_merge_history_set(struct khx_merge_file *file, u32 *word, u32 ne
 		      !!(old & KHX_MERGE_HISTORY_ZERO);
 
 	if (zeroed)
-		khx_merge_file_count(file, KHX_MERGE_ZEROED, zeroed);
+		khx_merge_file_count(file, KHX_MERGE_STAT_ZEROED, zeroed);
 }
 
 void khx_merge_history_merged(struct khx_merge_file *file, pgoff_t index,
@@ -116,7 +116,7 @@ void khx_merge_history_merged(struct khx_merge_file *file, pgoff_t index,
 	khx_merge_history_set(file, word,
 			      khx_merge_history_make(level, zeroed ?
 						     KHX_MERGE_HISTORY_ZERO : 0));
-	khx_merge_file_count(file, KHX_MERGE_MERGES, 1);
+	khx_merge_file_count(file, KHX_MERGE_STAT_MERGES, 1);
 }
 
 /* A merge that lasted twice as long as the wait before it was worth it. */
@@ -139,7 +139,7 @@ void khx_merge_history_broken(struct khx_merge_file *file, pgoff_t index)
 		return;
 	level = khx_merge_history_next_level(READ_ONCE(*word));
 	khx_merge_history_set(file, word, khx_merge_history_make(level, 0));
-	khx_merge_file_count(file, KHX_MERGE_BREAKS, 1);
+	khx_merge_file_count(file, KHX_MERGE_STAT_BREAKS, 1);
 }
 
 /* Written while private: the wait begins anew. */
@@ -210,9 +210,9 @@ void khx_merge_history_free(struct khx_merge_file *file)
 
 	xa_for_each(&file->history, chunk, history)
 		kfree(history);
-	khx_merge_file_count(file, KHX_MERGE_HISTORIES,
+	khx_merge_file_count(file, KHX_MERGE_STAT_HISTORIES,
 			     -khx_merge_stats_read(&file->stats,
-						   KHX_MERGE_HISTORIES));
+						   KHX_MERGE_STAT_HISTORIES));
 	xa_destroy(&file->history);
 }
 

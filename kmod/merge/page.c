@@ -108,7 +108,7 @@ static int khx_merge_page_settle_new(struct khx_merge_file *file, pgoff_t index,
 	if (zero)
 		khx_merge_index_replace(file, index, fresh,
 					KHX_MERGE_PAGE_PRIVATE);
-	khx_merge_file_count(file, KHX_MERGE_PRIVATE, 1);
+	khx_merge_file_count(file, KHX_MERGE_STAT_PRIVATE, 1);
 	return 0;
 }
 
@@ -118,8 +118,8 @@ static void khx_merge_page_break(struct khx_merge_file *file, pgoff_t index,
 {
 	copy_highpage(folio_page(fresh, 0), folio_page(copy, 0));
 	khx_merge_index_replace(file, index, fresh, KHX_MERGE_PAGE_PRIVATE);
-	khx_merge_file_count(file, KHX_MERGE_MERGED, -1);
-	khx_merge_file_count(file, KHX_MERGE_PRIVATE, 1);
+	khx_merge_file_count(file, KHX_MERGE_STAT_MERGED, -1);
+	khx_merge_file_count(file, KHX_MERGE_STAT_PRIVATE, 1);
 }
 
 /*
@@ -344,7 +344,7 @@ void khx_merge_page_touch(struct khx_merge_file *file, pgoff_t index,
 	if (!test_and_clear_bit(KHX_MERGE_FOLIO_CLEAN, &folio->index))
 		return;
 	set_bit(KHX_MERGE_FOLIO_VOLATILE, &folio->index);
-	khx_merge_file_count(file, KHX_MERGE_CHANGED, 1);
+	khx_merge_file_count(file, KHX_MERGE_STAT_CHANGED, 1);
 	khx_merge_history_written(file, index);
 	khx_merge_index_mark(file, index, true);
 }
@@ -388,10 +388,10 @@ static bool khx_merge_page_vacate(struct khx_merge_file *file, pgoff_t index,
 		khx_merge_page_unmap(file, index);
 	if (state == KHX_MERGE_PAGE_PRIVATE) {
 		khx_merge_page_unknow(file, index, folio);
-		khx_merge_file_count(file, KHX_MERGE_PRIVATE, -1);
+		khx_merge_file_count(file, KHX_MERGE_STAT_PRIVATE, -1);
 	} else {
 		stable = folio->private;
-		khx_merge_file_count(file, KHX_MERGE_MERGED, -1);
+		khx_merge_file_count(file, KHX_MERGE_STAT_MERGED, -1);
 	}
 	/* This first: who finds the hole may need the room. */
 	if (!keep_room)
@@ -438,8 +438,8 @@ void khx_merge_page_merge(struct khx_merge_file *file, pgoff_t index,
 	khx_merge_page_unknow(file, index, folio);
 	khx_merge_index_replace(file, index, stable->folio,
 				KHX_MERGE_PAGE_MERGED);
-	khx_merge_file_count(file, KHX_MERGE_PRIVATE, -1);
-	khx_merge_file_count(file, KHX_MERGE_MERGED, 1);
+	khx_merge_file_count(file, KHX_MERGE_STAT_PRIVATE, -1);
+	khx_merge_file_count(file, KHX_MERGE_STAT_MERGED, 1);
 	khx_merge_history_merged(file, index, false);
 	folio_put(folio);	/* the entry's */
 }
@@ -451,6 +451,6 @@ void khx_merge_page_zero(struct khx_merge_file *file, pgoff_t index,
 	khx_merge_history_merged(file, index, true);
 	khx_merge_super_uncharge(khx_merge_file_super(file), 1);
 	khx_merge_index_replace(file, index, NULL, KHX_MERGE_PAGE_HOLE);
-	khx_merge_file_count(file, KHX_MERGE_PRIVATE, -1);
+	khx_merge_file_count(file, KHX_MERGE_STAT_PRIVATE, -1);
 	folio_put(folio);	/* the entry's */
 }

@@ -145,7 +145,7 @@ static void khx_merge_scan_move(struct khx_merge_file *file)
 	khx_merge_scan_turn = (struct khx_merge_turn){};
 	if (file)
 		khx_merge_scan_turn.left =
-			khx_merge_stats_read(&file->stats, KHX_MERGE_PRIVATE);
+			khx_merge_stats_read(&file->stats, KHX_MERGE_STAT_PRIVATE);
 }
 
 /* Returns what is left of the budget. */

@@ -17,10 +17,10 @@
 #include "stable.h"
 
 enum khx_merge_outcome {
-	KHX_MERGE_DONE,		/* merged */
-	KHX_MERGE_ALONE,	/* nothing to merge with */
-	KHX_MERGE_LATER,	/* could not try: look again next pass */
-	KHX_MERGE_OTHER,	/* same key, other contents */
+	KHX_MERGE_SETTLE_DONE,		/* merged */
+	KHX_MERGE_SETTLE_ALONE,		/* nothing to merge with */
+	KHX_MERGE_SETTLE_LATER,		/* could not try: look again next pass */
+	KHX_MERGE_SETTLE_OTHER,		/* same key, other contents */
 };
 
 /*
@@ -45,7 +45,7 @@ u64 khx_merge_settle_seed(struct khx_merge_file *file, struct folio *folio,
 static u64 khx_merge_settle_sum(struct khx_merge_file *file, struct folio *folio,
 				u64 seed)
 {
-	khx_merge_file_count(file, KHX_MERGE_LOOKS, 1);
+	khx_merge_file_count(file, KHX_MERGE_STAT_LOOKS, 1);
 	return khx_merge_contents_sum(folio_page(folio, 0), seed);
 }
 
@@ -78,7 +78,7 @@ static bool khx_merge_settle_is_steady(struct khx_merge_file *file, pgoff_t inde
 	if (test_bit(KHX_MERGE_FOLIO_SUMMED, &folio->index)) {
 		if ((u64)folio->private == sum)
 			return true;
-		khx_merge_file_count(file, KHX_MERGE_CHANGED, 1);
+		khx_merge_file_count(file, KHX_MERGE_STAT_CHANGED, 1);
 		khx_merge_history_written(file, index);
 	}
 	khx_merge_page_unknow(file, index, folio);
@@ -105,7 +105,7 @@ bool khx_merge_settle_look(struct khx_merge_file *file, pgoff_t index,
 		return false;
 	if (!khx_merge_settle_busy(folio))
 		return true;
-	khx_merge_file_count(file, KHX_MERGE_BUSY, 1);
+	khx_merge_file_count(file, KHX_MERGE_STAT_BUSY, 1);
 	return false;
 }
 
@@ -118,13 +118,13 @@ khx_merge_settle_stable(struct khx_merge_file *file, pgoff_t index,
 
 	stable = khx_merge_stable_find(file->domain, key, rules->max_sharing);
 	if (!stable)
-		return KHX_MERGE_ALONE;
+		return KHX_MERGE_SETTLE_ALONE;
 	if (!khx_merge_settle_equal(folio, stable->folio)) {
 		khx_merge_stable_put(stable);
-		return KHX_MERGE_OTHER;
+		return KHX_MERGE_SETTLE_OTHER;
 	}
 	khx_merge_page_merge(file, index, folio, stable);
-	return KHX_MERGE_DONE;
+	return KHX_MERGE_SETTLE_DONE;
 }
 
 static void khx_merge_settle_walk(struct khx_merge_file *file, pgoff_t index)
@@ -148,7 +148,7 @@ static bool khx_merge_settle_available(struct khx_merge_file *file,
 			khx_merge_settle_walk(file, index);
 		if (khx_merge_page_isolated(other))
 			return true;
-		khx_merge_file_count(file, KHX_MERGE_BUSY, 1);
+		khx_merge_file_count(file, KHX_MERGE_STAT_BUSY, 1);
 	}
 	khx_merge_page_unknow(file, index, other);
 	khx_merge_index_mark(file, index, true);
@@ -174,26 +174,26 @@ khx_merge_settle_with(struct khx_merge_file *file, pgoff_t index,
 
 	if (!test_bit(KHX_MERGE_FOLIO_CANDIDATE, &other->index) ||
 	    (u64)other->private != key)
-		return KHX_MERGE_LATER;
+		return KHX_MERGE_SETTLE_LATER;
 	/* The page that asks stays unmapped: next time it only needs this. */
 	if (folio_mapped(other) &&
 	    khx_merge_settle_walked > KHX_MERGE_SETTLE_WALK_NS)
-		return KHX_MERGE_LATER;
+		return KHX_MERGE_SETTLE_LATER;
 	if (!khx_merge_settle_available(other_file, other_index, other))
-		return KHX_MERGE_ALONE;
+		return KHX_MERGE_SETTLE_ALONE;
 	if (!khx_merge_settle_equal(folio, other)) {
 		khx_merge_settle_unlist(other_file, other_index, other);
-		return KHX_MERGE_OTHER;
+		return KHX_MERGE_SETTLE_OTHER;
 	}
 	stable = khx_merge_stable_create(file->domain, key, folio);
 	if (!stable)
-		return KHX_MERGE_LATER;
+		return KHX_MERGE_SETTLE_LATER;
 
 	khx_merge_page_merge(file, index, folio, stable);
 	khx_merge_pool_give(folio);
 	khx_merge_stable_get(stable);
 	khx_merge_page_merge(other_file, other_index, other, stable);
-	return KHX_MERGE_DONE;
+	return KHX_MERGE_SETTLE_DONE;
 }
 
 static enum khx_merge_outcome
@@ -207,10 +207,10 @@ khx_merge_settle_pair(struct khx_merge_file *file, pgoff_t index,
 
 	other_file = khx_merge_candidate_find(file->domain, key, &other_index);
 	if (!other_file || (other_file == file && other_index == index))
-		return KHX_MERGE_ALONE;
+		return KHX_MERGE_SETTLE_ALONE;
 	other = khx_merge_index_trylock(other_file, other_index);
 	if (!other)
-		return KHX_MERGE_LATER;
+		return KHX_MERGE_SETTLE_LATER;
 	outcome = khx_merge_settle_with(file, index, folio, key, other_file,
 					other_index, other);
 	khx_merge_index_unlock(other);
@@ -226,7 +226,7 @@ khx_merge_settle_find(struct khx_merge_file *file, pgoff_t index,
 	enum khx_merge_outcome outcome;
 
 	outcome = khx_merge_settle_stable(file, index, folio, key, rules);
-	if (outcome == KHX_MERGE_ALONE)
+	if (outcome == KHX_MERGE_SETTLE_ALONE)
 		outcome = khx_merge_settle_pair(file, index, folio, key);
 	return outcome;
 }
@@ -250,7 +250,7 @@ static bool khx_merge_settle_merge(struct khx_merge_file *file, pgoff_t index,
 	u64 seed = khx_merge_settle_seed(file, folio, rules), key;
 	enum khx_merge_outcome outcome;
 
-	khx_merge_file_count(file, KHX_MERGE_LOOKS, 1);
+	khx_merge_file_count(file, KHX_MERGE_STAT_LOOKS, 1);
 	if (rules->zero_pages && khx_merge_contents_zero(folio_page(folio, 0))) {
 		khx_merge_page_zero(file, index, folio);
 		return true;
@@ -258,20 +258,20 @@ static bool khx_merge_settle_merge(struct khx_merge_file *file, pgoff_t index,
 
 	key = khx_merge_contents_sample(folio_page(folio, 0), seed);
 	outcome = khx_merge_settle_find(file, index, folio, key, rules);
-	if (outcome == KHX_MERGE_OTHER) {
+	if (outcome == KHX_MERGE_SETTLE_OTHER) {
 		khx_merge_domain_contest(file->domain, key);
-		outcome = KHX_MERGE_ALONE;
+		outcome = KHX_MERGE_SETTLE_ALONE;
 	}
-	if (outcome == KHX_MERGE_ALONE &&
+	if (outcome == KHX_MERGE_SETTLE_ALONE &&
 	    khx_merge_domain_is_contested(file->domain, key)) {
 		key = khx_merge_settle_sum(file, folio, ~seed);
 		outcome = khx_merge_settle_find(file, index, folio, key, rules);
 	}
-	if (outcome == KHX_MERGE_ALONE)
+	if (outcome == KHX_MERGE_SETTLE_ALONE)
 		khx_merge_settle_alone(file, index, folio, key);
-	else if (outcome == KHX_MERGE_OTHER)	/* 64 bits collide: no accident */
+	else if (outcome == KHX_MERGE_SETTLE_OTHER)	/* 64 bits collide: no accident */
 		khx_merge_index_mark(file, index, false);
-	return outcome == KHX_MERGE_DONE;
+	return outcome == KHX_MERGE_SETTLE_DONE;
 }
 
 /*
@@ -285,7 +285,7 @@ static bool khx_merge_settle_page(struct khx_merge_file *file, pgoff_t index,
 	bool was_clean, was_summed;
 
 	if (!khx_merge_page_isolated(folio)) {
-		khx_merge_file_count(file, KHX_MERGE_BUSY, 1);
+		khx_merge_file_count(file, KHX_MERGE_STAT_BUSY, 1);
 		return false;
 	}
 	was_clean = test_and_set_bit(KHX_MERGE_FOLIO_CLEAN, &folio->index);

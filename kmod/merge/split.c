@@ -71,7 +71,7 @@ static unsigned int khx_merge_split_look(struct khx_merge_file *file,
 					       folio_page(folio, i), seed);
 		cond_resched();
 	}
-	khx_merge_file_count(file, KHX_MERGE_LOOKS, KHX_MERGE_BLOCK_PAGES);
+	khx_merge_file_count(file, KHX_MERGE_STAT_LOOKS, KHX_MERGE_BLOCK_PAGES);
 	return worth;
 }
 

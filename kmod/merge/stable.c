@@ -142,7 +142,7 @@ struct khx_merge_stable *khx_merge_stable_create(struct khx_merge_domain *domain
 	if (khx_merge_stable_list(stable))
 		goto err_folio;
 	khx_merge_payer_move(stable->folio, from);
-	khx_merge_stats_add(&domain->stats, KHX_MERGE_SHARED, 1);
+	khx_merge_stats_add(&domain->stats, KHX_MERGE_STAT_SHARED, 1);
 	return stable;
 
 err_folio:
@@ -170,7 +170,7 @@ void khx_merge_stable_put(struct khx_merge_stable *stable)
 	if (atomic_dec_and_lock(&stable->sharers, &domain->lock)) {
 		khx_merge_stable_unlist(stable);
 		spin_unlock(&domain->lock);
-		khx_merge_stats_add(&domain->stats, KHX_MERGE_SHARED, -1);
+		khx_merge_stats_add(&domain->stats, KHX_MERGE_STAT_SHARED, -1);
 		kmem_cache_free(khx_merge_stable_cache, stable);
 	}
 	folio_put(folio);

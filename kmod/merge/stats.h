@@ -10,25 +10,25 @@
 #include <linux/types.h>
 
 enum khx_merge_stat {
-	KHX_MERGE_PRIVATE,	/* pages with a frame of their own */
-	KHX_MERGE_HUGE,		/* 2 MiB pages; 512 of the former each */
-	KHX_MERGE_MERGED,	/* pages that share a merged copy */
-	KHX_MERGE_ZEROED,	/* zero pages given back, not written since */
-	KHX_MERGE_SHARED,	/* merged copies (domains only) */
-	KHX_MERGE_UNSHARED,	/* unchanged pages without an equal (candidates) */
-	KHX_MERGE_HISTORIES,	/* 2 MiB chunks with a history */
+	KHX_MERGE_STAT_PRIVATE,		/* pages with a frame of their own */
+	KHX_MERGE_STAT_HUGE,		/* 2 MiB pages; 512 of the former each */
+	KHX_MERGE_STAT_MERGED,		/* pages that share a merged copy */
+	KHX_MERGE_STAT_ZEROED,		/* zero pages given back, not written since */
+	KHX_MERGE_STAT_SHARED,		/* merged copies (domains only) */
+	KHX_MERGE_STAT_UNSHARED,	/* unchanged pages without an equal (candidates) */
+	KHX_MERGE_STAT_HISTORIES,	/* 2 MiB chunks with a history */
 
-	KHX_MERGE_LOOKS,	/* pages hashed or compared by the scanner */
-	KHX_MERGE_MERGES,	/* pages merged, zero pages included */
-	KHX_MERGE_BREAKS,	/* merged or zeroed pages made private by a write */
-	KHX_MERGE_BUSY,		/* pages refused because someone holds a reference */
-	KHX_MERGE_CHANGED,	/* pages seen changed since the last look */
+	KHX_MERGE_STAT_LOOKS,		/* pages hashed or compared by the scanner */
+	KHX_MERGE_STAT_MERGES,		/* pages merged, zero pages included */
+	KHX_MERGE_STAT_BREAKS,		/* merged or zeroed pages made private by a write */
+	KHX_MERGE_STAT_BUSY,		/* pages refused because someone holds a reference */
+	KHX_MERGE_STAT_CHANGED,		/* pages seen changed since the last look */
 
 	KHX_MERGE_NR_STATS
 };
 
 /* From here on a statistic only grows; it outlives its file or domain. */
-#define KHX_MERGE_FIRST_EVENT	KHX_MERGE_LOOKS
+#define KHX_MERGE_FIRST_EVENT	KHX_MERGE_STAT_LOOKS
 
 struct khx_merge_stats {
 	atomic_long_t v[KHX_MERGE_NR_STATS];

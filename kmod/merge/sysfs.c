@@ -50,14 +50,14 @@ static struct khx_merge_setting_attr khx_merge_attr_##_name = {	\
 	.which = _which,						\
 }
 
-KHX_MERGE_SETTING(run, KHX_MERGE_RUN);
-KHX_MERGE_SETTING(pages_to_scan, KHX_MERGE_PAGES_TO_SCAN);
-KHX_MERGE_SETTING(sleep_millisecs, KHX_MERGE_SLEEP_MSECS);
-KHX_MERGE_SETTING(cpu_limit, KHX_MERGE_CPU_LIMIT);
-KHX_MERGE_SETTING(max_page_sharing, KHX_MERGE_MAX_PAGE_SHARING);
-KHX_MERGE_SETTING(use_zero_pages, KHX_MERGE_USE_ZERO_PAGES);
-KHX_MERGE_SETTING(merge_across_nodes, KHX_MERGE_ACROSS_NODES);
-KHX_MERGE_SETTING(profit_guard, KHX_MERGE_PROFIT_GUARD);
+KHX_MERGE_SETTING(run, KHX_MERGE_SET_RUN);
+KHX_MERGE_SETTING(pages_to_scan, KHX_MERGE_SET_PAGES_TO_SCAN);
+KHX_MERGE_SETTING(sleep_millisecs, KHX_MERGE_SET_SLEEP_MSECS);
+KHX_MERGE_SETTING(cpu_limit, KHX_MERGE_SET_CPU_LIMIT);
+KHX_MERGE_SETTING(max_page_sharing, KHX_MERGE_SET_MAX_PAGE_SHARING);
+KHX_MERGE_SETTING(use_zero_pages, KHX_MERGE_SET_USE_ZERO_PAGES);
+KHX_MERGE_SETTING(merge_across_nodes, KHX_MERGE_SET_ACROSS_NODES);
+KHX_MERGE_SETTING(profit_guard, KHX_MERGE_SET_PROFIT_GUARD);
 
 /* A figure is a function of the totals. */
 struct khx_merge_figure_attr {
@@ -92,21 +92,21 @@ static long khx_merge_difference(unsigned long a, unsigned long b)
 	return a > b ? a - b : 0;
 }
 
-KHX_MERGE_FIGURE(pages_shared, totals[KHX_MERGE_SHARED]);
-KHX_MERGE_FIGURE(pages_sharing, khx_merge_difference(totals[KHX_MERGE_MERGED],
-						     totals[KHX_MERGE_SHARED]));
-KHX_MERGE_FIGURE(pages_unshared, totals[KHX_MERGE_UNSHARED]);
+KHX_MERGE_FIGURE(pages_shared, totals[KHX_MERGE_STAT_SHARED]);
+KHX_MERGE_FIGURE(pages_sharing, khx_merge_difference(totals[KHX_MERGE_STAT_MERGED],
+						     totals[KHX_MERGE_STAT_SHARED]));
+KHX_MERGE_FIGURE(pages_unshared, totals[KHX_MERGE_STAT_UNSHARED]);
 KHX_MERGE_FIGURE(pages_volatile,
-		 khx_merge_difference(totals[KHX_MERGE_PRIVATE],
-				      totals[KHX_MERGE_UNSHARED]));
-KHX_MERGE_FIGURE(huge_pages, totals[KHX_MERGE_HUGE]);
-KHX_MERGE_FIGURE(zero_pages, totals[KHX_MERGE_ZEROED]);
+		 khx_merge_difference(totals[KHX_MERGE_STAT_PRIVATE],
+				      totals[KHX_MERGE_STAT_UNSHARED]));
+KHX_MERGE_FIGURE(huge_pages, totals[KHX_MERGE_STAT_HUGE]);
+KHX_MERGE_FIGURE(zero_pages, totals[KHX_MERGE_STAT_ZEROED]);
 KHX_MERGE_FIGURE(general_profit, khx_merge_control_profit(totals));
 KHX_MERGE_FIGURE(metadata_bytes, khx_merge_control_metadata(totals));
-KHX_MERGE_FIGURE(pages_scanned, totals[KHX_MERGE_LOOKS]);
-KHX_MERGE_FIGURE(pages_merged, totals[KHX_MERGE_MERGES]);
-KHX_MERGE_FIGURE(cow_breaks, totals[KHX_MERGE_BREAKS]);
-KHX_MERGE_FIGURE(pages_busy, totals[KHX_MERGE_BUSY]);
+KHX_MERGE_FIGURE(pages_scanned, totals[KHX_MERGE_STAT_LOOKS]);
+KHX_MERGE_FIGURE(pages_merged, totals[KHX_MERGE_STAT_MERGES]);
+KHX_MERGE_FIGURE(cow_breaks, totals[KHX_MERGE_STAT_BREAKS]);
+KHX_MERGE_FIGURE(pages_busy, totals[KHX_MERGE_STAT_BUSY]);
 
 static ssize_t full_scans_show(struct kobject *kobj, struct kobj_attribute *attr,
 			       char *buf)
