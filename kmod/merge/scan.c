@@ -56,28 +56,26 @@ static LIST_HEAD(khx_merge_scan_files);
 static unsigned int khx_merge_scan_nr_changes;
 static struct khx_merge_file *khx_merge_scan_cursor;	/* NULL: start of a pass */
 static bool khx_merge_scan_over;	/* the pass: its last file went meanwhile */
-static struct khx_merge_turn khx_merge_scan_turn;	/* of that file */
-static unsigned int khx_merge_scan_round;		/* passes that ended */
-static unsigned long khx_merge_scan_end;		/* of this batch, jiffies */
+static struct khx_merge_scan khx_merge_scan_state;	/* at the cursor */
 
 /*
  * Fills the empty @run from where the scan stands, with neighbours that are to be
- * unmapped. Returns false at the end of the file, or of its turn.
+ * unmapped.
  */
-static bool khx_merge_scan_collect(struct khx_merge_run *run,
-				   unsigned int *budget)
+static enum khx_merge_turn_end khx_merge_scan_collect(struct khx_merge_scan *scan,
+						      struct khx_merge_run *run)
 {
-	struct khx_merge_turn *turn = &khx_merge_scan_turn;
+	struct khx_merge_turn *turn = &scan->turn;
 	XA_STATE(xas, &run->file->pages, turn->index);
 	struct folio *folio;
 	void *entry;
 
 	rcu_read_lock();
 	xas_for_each_marked(&xas, entry, ULONG_MAX, KHX_MERGE_MARK_LOOK) {
-		if (!*budget || !turn->left || run->nr == KHX_MERGE_RUN_MAX ||
+		if (!scan->budget || !turn->left || run->nr == KHX_MERGE_RUN_MAX ||
 		    (run->nr && xas.xa_index != run->start + run->nr))
 			break;
-		(*budget)--;
+		scan->budget--;
 		turn->left--;
 		turn->index = xas.xa_index + 1;
 		folio = khx_merge_index_trylock_entry(&xas, entry);
@@ -92,7 +90,7 @@ static bool khx_merge_scan_collect(struct khx_merge_run *run,
 		run->folios[run->nr++] = folio;
 	}
 	rcu_read_unlock();
-	return entry && turn->left;
+	return entry && turn->left ? KHX_MERGE_TURN_PAUSED : KHX_MERGE_TURN_OVER;
 }
 
 /*
@@ -103,28 +101,20 @@ static bool khx_merge_scan_collect(struct khx_merge_run *run,
  */
 #define KHX_MERGE_SCAN_TIME	(HZ / 200 + 1)
 
-static bool khx_merge_scan_is_late(void)
-{
-	return time_after(jiffies, khx_merge_scan_end);
-}
-
-/* Returns false when the budget or the time ended first. */
-static bool khx_merge_scan_file(struct khx_merge_file *file, unsigned int *budget,
-				const struct khx_merge_rules *rules,
-				struct khx_merge_progress *progress)
+static enum khx_merge_turn_end khx_merge_scan_file(struct khx_merge_scan *scan,
+						   struct khx_merge_file *file)
 {
 	struct khx_merge_run run = { .file = file };
-	bool more;
+	enum khx_merge_turn_end end;
 
-	if (!khx_merge_split_scan(file, &khx_merge_scan_turn,
-				  khx_merge_scan_round, budget,
-				  khx_merge_scan_end, rules, progress))
-		return false;
+	end = khx_merge_split_scan(scan, file);
+	if (end == KHX_MERGE_TURN_PAUSED)
+		return end;
 	do {
-		more = khx_merge_scan_collect(&run, budget);
-		khx_merge_settle_run(&run, rules, progress);
-	} while (more && *budget && !khx_merge_scan_is_late());
-	return !more;
+		end = khx_merge_scan_collect(scan, &run);
+		khx_merge_settle_run(&run, scan->rules, scan->progress);
+	} while (end == KHX_MERGE_TURN_PAUSED && !khx_merge_scan_must_pause(scan));
+	return end;
 }
 
 /* The file after @file, or NULL. */
@@ -142,58 +132,59 @@ static struct khx_merge_file *khx_merge_scan_after(struct khx_merge_file *file)
 static void khx_merge_scan_move(struct khx_merge_file *file)
 {
 	khx_merge_scan_cursor = file;
-	khx_merge_scan_turn = (struct khx_merge_turn){};
+	khx_merge_scan_state.turn = (struct khx_merge_turn){};
 	if (file)
-		khx_merge_scan_turn.left =
+		khx_merge_scan_state.turn.left =
 			khx_merge_stats_read(&file->stats, KHX_MERGE_STAT_PRIVATE);
 }
 
-/* Returns what is left of the budget. */
-static unsigned int khx_merge_scan_some(const struct khx_merge_rules *rules,
-					unsigned int budget,
-					struct khx_merge_progress *progress)
+static void khx_merge_scan_some(struct khx_merge_scan *scan)
 {
 	struct khx_merge_file *file;
 
-	khx_merge_scan_end = jiffies + KHX_MERGE_SCAN_TIME;
 	if (!khx_merge_scan_cursor)
 		khx_merge_scan_move(list_first_entry_or_null(&khx_merge_scan_files,
 							     struct khx_merge_file,
 							     scan_link));
 	for (file = khx_merge_scan_cursor; file; file = khx_merge_scan_cursor) {
 		if (!khx_merge_file_super(file)->opt.nomerge &&
-		    !khx_merge_scan_file(file, &budget, rules, progress))
+		    khx_merge_scan_file(scan, file) == KHX_MERGE_TURN_PAUSED)
 			break;
 		khx_merge_scan_move(khx_merge_scan_after(file));
 		cond_resched();
 		/* Files without pages are not for nothing either. */
-		if (budget)
-			budget--;
-		if (!budget || khx_merge_scan_is_late())
+		if (scan->budget)
+			scan->budget--;
+		if (khx_merge_scan_must_pause(scan))
 			break;
 	}
-	return budget;
 }
 
 unsigned int khx_merge_scan_batch(const struct khx_merge_rules *rules,
 				  unsigned int budget,
 				  struct khx_merge_progress *progress)
 {
-	const unsigned int all = budget;
+	struct khx_merge_scan *scan = &khx_merge_scan_state;
+	unsigned int looks;
 	u64 start;
 
 	mutex_lock(&khx_merge_scan_lock);
 	/* Waiting for it was no work. */
 	start = ktime_get_ns();
+	scan->rules = rules;
+	scan->progress = progress;
+	scan->budget = budget;
+	scan->end = jiffies + KHX_MERGE_SCAN_TIME;
 	if (!khx_merge_scan_over)
-		budget = khx_merge_scan_some(rules, budget, progress);
+		khx_merge_scan_some(scan);
 	khx_merge_scan_over = false;
 	progress->pass_done = !khx_merge_scan_cursor;
 	if (progress->pass_done)
-		khx_merge_scan_round++;
+		scan->round++;
 	progress->work_ns += ktime_get_ns() - start;
+	looks = budget - scan->budget;
 	mutex_unlock(&khx_merge_scan_lock);
-	return all - budget;
+	return looks;
 }
 
 bool khx_merge_scan_visit(bool (*fn)(struct khx_merge_file *, void *), void *arg)

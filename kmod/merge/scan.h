@@ -2,6 +2,7 @@
 #ifndef KHX_MERGE_SCAN_H
 #define KHX_MERGE_SCAN_H
 
+#include <linux/jiffies.h>
 #include <linux/types.h>
 
 struct khx_merge_file;
@@ -29,6 +30,31 @@ struct khx_merge_progress {
 	u64 work_ns;			/* time, without waiting for the scan lock */
 	bool pass_done;			/* every file has been seen */
 };
+
+/*
+ * The scanner at work. All but @turn and @round is of one batch: what it was told, and
+ * how much of it is left.
+ */
+struct khx_merge_scan {
+	const struct khx_merge_rules *rules;
+	struct khx_merge_progress *progress;
+	struct khx_merge_turn turn;	/* of the file it is at */
+	unsigned int round;		/* passes that ended */
+	unsigned int budget;		/* pages to look at */
+	unsigned long end;		/* jiffies */
+};
+
+/* How a call ends that goes on with a file's turn. */
+enum khx_merge_turn_end {
+	KHX_MERGE_TURN_OVER,	/* nothing more of this file in this pass */
+	KHX_MERGE_TURN_PAUSED,	/* there may be more */
+};
+
+/* Is the budget or the time over? */
+static inline bool khx_merge_scan_must_pause(const struct khx_merge_scan *scan)
+{
+	return !scan->budget || time_after(jiffies, scan->end);
+}
 
 /*
  * Looks at up to @budget pages where it left off, at most to the pass's end or for

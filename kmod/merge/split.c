@@ -20,7 +20,6 @@
  * The small pages have to be there before the 2 MiB go, and be allowed by the
  * owner's cgroup. If they are not at once, it is tried again eight passes later.
  */
-#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
@@ -98,12 +97,10 @@ static bool khx_merge_split_pays(struct khx_merge_file *file, pgoff_t first,
 	return last >= KHX_MERGE_SPLIT_MIN;
 }
 
-bool khx_merge_split_scan(struct khx_merge_file *file, struct khx_merge_turn *turn,
-			  unsigned int round, unsigned int *budget,
-			  unsigned long end,
-			  const struct khx_merge_rules *rules,
-			  struct khx_merge_progress *progress)
+enum khx_merge_turn_end khx_merge_split_scan(struct khx_merge_scan *scan,
+					     struct khx_merge_file *file)
 {
+	struct khx_merge_turn *turn = &scan->turn;
 	unsigned long block;
 	void *entry;
 
@@ -112,24 +109,24 @@ bool khx_merge_split_scan(struct khx_merge_file *file, struct khx_merge_turn *tu
 		pgoff_t first = block << KHX_MERGE_BLOCK_ORDER;
 
 		turn->block = block;
-		if (!*budget || time_after(jiffies, end))
-			return false;
+		if (khx_merge_scan_must_pause(scan))
+			return KHX_MERGE_TURN_PAUSED;
 		if (xa_is_value(entry))
 			continue;
 		if (turn->left < KHX_MERGE_BLOCK_PAGES)
 			break;
 		turn->left -= KHX_MERGE_BLOCK_PAGES;
 		turn->block = block + 1;
-		if ((block + round) % KHX_MERGE_SPLIT_ROUNDS)
+		if ((block + scan->round) % KHX_MERGE_SPLIT_ROUNDS)
 			continue;
-		*budget -= min(*budget, KHX_MERGE_SPLIT_BUDGET);
+		scan->budget -= min(scan->budget, KHX_MERGE_SPLIT_BUDGET);
 		khx_merge_hint_prepare(file->domain);
-		if (khx_merge_split_pays(file, first, rules) &&
+		if (khx_merge_split_pays(file, first, scan->rules) &&
 		    !khx_merge_block_try_split(file, first)) {
 			turn->left += KHX_MERGE_BLOCK_PAGES;
-			progress->gains++;
+			scan->progress->gains++;
 		}
 	}
 	turn->block = ULONG_MAX;
-	return true;
+	return KHX_MERGE_TURN_OVER;
 }
