@@ -23,6 +23,7 @@
 
 #include "blk/backend.h"
 #include "blk/blk.h"
+#include "core/killed.h"
 
 /* Zeros that are written at once where the file system has no better way. */
 #define KHX_BLK_FILE_ZERO_PAGES	16

@@ -54,6 +54,7 @@
 #include "blk/backend.h"
 #include "blk/blk.h"
 #include "blk/pool.h"
+#include "core/killed.h"
 #include "core/memory.h"
 
 /*

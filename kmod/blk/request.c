@@ -14,6 +14,7 @@
 #include "blk/blk.h"
 #include "blk/pool.h"
 #include "blk/window.h"
+#include "core/killed.h"
 
 /* More than a driver sends that heeds the configuration. */
 #define KHX_BLK_BYTES_MAX	((u64)KHX_BLK_SEG_MAX * KHX_BLK_SIZE_MAX)
@@ -234,7 +235,7 @@ static int khx_blk_request_get_id(struct khx_blk_request *req)
 	if (!len)
 		return 0;
 	if (khx_blk_chain_write(&req->chain, 0, req->queue->blk->serial, len))
-		return khx_memory_error();
+		return khx_killed_or_fault();
 	return 0;
 }
 
@@ -254,7 +255,7 @@ static int khx_blk_request_range(struct khx_blk_request *req, u32 max,
 	if (req->chain.len_out != hdr_len + sizeof(range))
 		return -EINVAL;
 	if (khx_blk_chain_read(&req->chain, hdr_len, &range, sizeof(range)))
-		return khx_memory_error();
+		return khx_killed_or_fault();
 	sector = le64_to_cpu(range.sector);
 	nr = le32_to_cpu(range.num_sectors);
 	flags = le32_to_cpu(range.flags);
@@ -314,7 +315,7 @@ static int khx_blk_request_begin(struct khx_blk_request *req)
 	if (req->chain.len_out < sizeof(hdr))
 		return -EINVAL;
 	if (khx_blk_request_read_header(req, &hdr))
-		return khx_memory_error();
+		return khx_killed_or_fault();
 	sector = khx64_to_cpu(vq, hdr.sector);
 
 	switch (khx32_to_cpu(vq, hdr.type)) {

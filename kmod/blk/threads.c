@@ -22,6 +22,7 @@
 #include "blk/backend.h"
 #include "blk/request.h"
 #include "blk/threads.h"
+#include "core/killed.h"
 
 /*
  * Those who are not idle look by themselves. Returns false when who was to be

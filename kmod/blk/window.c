@@ -22,6 +22,7 @@
 #include "blk/blk.h"
 #include "blk/pool.h"
 #include "blk/window.h"
+#include "core/killed.h"
 
 /* Find byte @offset of @iov; returns the segment, and the offset in it. */
 static const struct iovec *khx_blk_iov_skip(const struct iovec *iov,
@@ -176,7 +177,7 @@ static int khx_blk_window_pin(struct khx_blk_request *req, unsigned long addr,
 	if (pinned != n) {
 		if (pinned > 0)
 			unpin_user_pages(pages, pinned);
-		return khx_memory_error();
+		return khx_killed_or_fault();
 	}
 	for (i = 0; i < n; i++, offset = 0, size -= len) {
 		len = min_t(u64, size, PAGE_SIZE - offset);
@@ -234,7 +235,7 @@ static int khx_blk_window_copy(struct khx_blk_request *req, struct page *page,
 			 copy_to_user(uaddr, addr, size) :
 			 copy_from_user(addr, uaddr, size);
 		if (missed)
-			return khx_memory_error();
+			return khx_killed_or_fault();
 		khx_blk_window_advance(req, size);
 	}
 	return 0;

@@ -20,9 +20,9 @@
 #include <asm/futex.h>
 #include <uapi/linux/futex.h>
 
+#include "core/killed.h"
 #include "core/log.h"
 #include "core/memory.h"
-#include "core/worker.h"
 
 /* Pages that are logged before others may have the processor. */
 #define KHX_LOG_TURN	1024
@@ -40,7 +40,7 @@ static int khx_log_set_page(void __user *base, u64 page)
 	while ((ret = arch_futex_atomic_op_inuser(FUTEX_OP_OR, bit, &old, word)) ==
 	       -EAGAIN && !khx_is_killed())
 		cond_resched();
-	return ret ? khx_memory_error() : 0;
+	return ret ? khx_killed_or_fault() : 0;
 }
 
 /**
@@ -51,7 +51,7 @@ static int khx_log_set_page(void __user *base, u64 page)
  *
  * Context: Task context with the owner's mm. May sleep on a page fault.
  * Return: 0, -EFAULT when the bitmap is not mapped there, or -EINTR: see
- * khx_memory_error().
+ * khx_killed_or_fault().
  */
 int khx_log_write(void __user *base, u64 gpa, u64 len)
 {
@@ -86,7 +86,7 @@ int khx_log_write(void __user *base, u64 gpa, u64 len)
  *
  * Context: Task context with the owner's mm. May sleep on a page fault.
  * Return: 0, -EFAULT when the bitmap or the memory is not mapped, or -EINTR: see
- * khx_memory_error().
+ * khx_killed_or_fault().
  */
 int khx_log_write_hva(void __user *base, const struct khx_memory *memory,
 		      const void __user *hva, u64 len)

@@ -27,6 +27,7 @@
 
 #include <asm/barrier.h>
 
+#include "core/killed.h"
 #include "core/log.h"
 #include "core/ring.h"
 
@@ -427,7 +428,7 @@ err_fault:
 	khx_packed_take_back(vq, chains, i);
 	/* A migration may have copied the marks: log them once more. */
 	khx_packed_log_from(vq, vq->next_used, chains, min(i + 1, n));
-	return khx_memory_error();
+	return khx_killed_or_fault();
 }
 
 /* Has the driver published nothing at @slot? */

@@ -19,6 +19,7 @@
 
 #include <asm/barrier.h>
 
+#include "core/killed.h"
 #include "core/log.h"
 #include "core/ring.h"
 
@@ -339,7 +340,7 @@ static int khx_split_complete(struct khx_virtqueue *vq,
 
 err_fault:
 	user_access_end();
-	return khx_memory_error();
+	return khx_killed_or_fault();
 }
 
 /* Is @idx all that the driver has published? */

@@ -30,6 +30,7 @@
 #include <uapi/linux/virtio_config.h>
 
 #include "core/device.h"
+#include "core/killed.h"
 #include "core/log.h"
 #include "core/memory.h"
 #include "core/netlink.h"

@@ -3,9 +3,6 @@
 #define KHX_CORE_WORKER_H
 
 #include <linux/llist.h>
-#include <linux/preempt.h>
-#include <linux/sched.h>
-#include <linux/sched/signal.h>
 #include <linux/types.h>
 
 struct completion;
@@ -44,38 +41,5 @@ pid_t khx_worker_tid(const struct khx_worker *worker,
 u64 khx_worker_runtime(const struct khx_worker *worker);
 const struct cpumask *khx_worker_cpus(const struct khx_worker *worker);
 void khx_work_init(struct khx_work *work, khx_work_fn fn);
-
-/**
- * khx_is_killed - may an error mean no more than that?
- *
- * Of a task that is being killed many things fail that would not, or not for long, for
- * others: no page is made for it, and it waits for no lock.
- *
- * Context: Any; where no task of ours runs, nothing of it is killed.
- */
-static inline bool khx_is_killed(void)
-{
-	return fatal_signal_pending(current) && in_task();
-}
-
-/**
- * khx_hands_over - should others go on with what needs the owner's memory?
- *
- * Who is being killed cannot have pages of it made, others can: a worker that is a
- * thread of its owner's process leaves them the rest. A kernel thread (before 6.4) is
- * sent SIGKILL only to end a wait that its owner holds up: nobody would wait less.
- *
- * Context: Any task's.
- */
-static inline bool khx_hands_over(void)
-{
-	return khx_is_killed() && !(current->flags & PF_KTHREAD);
-}
-
-/* The owner's memory cannot be accessed: -EFAULT, or -EINTR, as others may find it. */
-static inline int khx_memory_error(void)
-{
-	return khx_hands_over() ? -EINTR : -EFAULT;
-}
 
 #endif /* KHX_CORE_WORKER_H */
