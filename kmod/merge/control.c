@@ -309,6 +309,7 @@ static unsigned int khx_merge_control_round(struct khx_merge_progress *pass)
 
 static void khx_merge_control_stopped(void)
 {
+	khx_merge_pool_rest();
 	wait_event_freezable(khx_merge_control_wait,
 			     khx_merge_control_is_running() ||
 			     kthread_should_stop());
@@ -329,6 +330,9 @@ static void khx_merge_control_changed(void)
 /* Until time is up or a setting has changed: what was to be an hour may be none. */
 static void khx_merge_control_sleep(unsigned int msecs, int changes)
 {
+	/* Less would be filled again at once. */
+	if (msecs >= KHX_MERGE_IDLE_MAX_MSECS)
+		khx_merge_pool_rest();
 	if (msecs)
 		wait_event_freezable_timeout(khx_merge_control_wait,
 					     changes != atomic_read(&khx_merge_control_changes) ||

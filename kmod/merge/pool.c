@@ -6,7 +6,11 @@
  * frame whose neighbours it knows to disturb. So a copy gets a frame by chance, out
  * of a pool, and the pool gets the frame of one of the pages that the copy replaces.
  *
- * The scan lock guards it.
+ * It is filled when a copy is made, which is seldom where memory is at rest, and most
+ * of it goes back when the scanner sleeps for a while. Some frames stay, for when no
+ * memory is to be had.
+ *
+ * It is khx_merged's own: no lock.
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -15,7 +19,9 @@
 
 #include "pool.h"
 
-#define KHX_MERGE_POOL_FRAMES	512	/* of a node: 2 MiB */
+/* Of a node: 2 MiB while copies are made, 256 KiB else. */
+#define KHX_MERGE_POOL_FRAMES	512
+#define KHX_MERGE_POOL_KEPT	64
 
 static struct khx_merge_pool {
 	unsigned int nr;
@@ -34,6 +40,19 @@ static struct folio *khx_merge_pool_alloc(int node, gfp_t gfp)
 	return folio;
 }
 
+static void khx_merge_pool_fill(int node, unsigned int nr, gfp_t gfp)
+{
+	struct khx_merge_pool *pool = &khx_merge_pools[node];
+	struct folio *folio;
+
+	while (pool->nr < nr) {
+		folio = khx_merge_pool_alloc(node, gfp | __GFP_THISNODE);
+		if (!folio)
+			return;
+		pool->frames[pool->nr++] = folio;
+	}
+}
+
 static struct folio *khx_merge_pool_pick(struct khx_merge_pool *pool)
 {
 	unsigned int i = get_random_u32() % pool->nr;
@@ -49,6 +68,9 @@ struct folio *khx_merge_pool_take(int node)
 	struct khx_merge_pool *pool = &khx_merge_pools[node];
 	struct folio *folio;
 
+	/* As each copy leaves a frame here, this is not more than once in a while. */
+	if (pool->nr <= KHX_MERGE_POOL_KEPT)
+		khx_merge_pool_fill(node, KHX_MERGE_POOL_FRAMES, GFP_NOWAIT);
 	while (pool->nr) {
 		folio = khx_merge_pool_pick(pool);
 		if (!folio_test_hwpoison(folio))
@@ -75,31 +97,33 @@ void khx_merge_pool_give(struct folio *folio)
 	pool->frames[pool->nr++] = folio;
 }
 
-/* What a node lacks now, it gets as pages merge. */
-static void khx_merge_pool_fill(int node)
+/* Leaves @nr frames, or less, to @node. */
+static void khx_merge_pool_shrink(int node, unsigned int nr)
 {
 	struct khx_merge_pool *pool = &khx_merge_pools[node];
-	struct folio *folio;
 
-	while (pool->nr < KHX_MERGE_POOL_FRAMES) {
-		folio = khx_merge_pool_alloc(node, GFP_KERNEL | __GFP_NORETRY |
-						   __GFP_THISNODE);
-		if (!folio)
-			return;
-		pool->frames[pool->nr++] = folio;
+	while (pool->nr > nr)
+		folio_put(pool->frames[--pool->nr]);
+}
+
+void khx_merge_pool_rest(void)
+{
+	int node;
+
+	for_each_node_state(node, N_MEMORY) {
+		khx_merge_pool_shrink(node, KHX_MERGE_POOL_KEPT);
+		khx_merge_pool_fill(node, KHX_MERGE_POOL_KEPT,
+				    GFP_KERNEL | __GFP_NORETRY);
 	}
 }
 
 int khx_merge_pool_init(void)
 {
-	int node;
-
 	khx_merge_pools = kvcalloc(nr_node_ids, sizeof(*khx_merge_pools),
 				   GFP_KERNEL);
 	if (!khx_merge_pools)
 		return -ENOMEM;
-	for_each_node_state(node, N_MEMORY)
-		khx_merge_pool_fill(node);
+	khx_merge_pool_rest();
 	return 0;
 }
 
@@ -118,8 +142,6 @@ void khx_merge_pool_exit(void)
 	int node;
 
 	for (node = 0; node < nr_node_ids; node++)
-		while (khx_merge_pools[node].nr)
-			folio_put(khx_merge_pools[node]
-				  .frames[--khx_merge_pools[node].nr]);
+		khx_merge_pool_shrink(node, 0);
 	kvfree(khx_merge_pools);
 }

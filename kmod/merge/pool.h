@@ -14,7 +14,10 @@ struct folio *khx_merge_pool_take(int node);
  */
 void khx_merge_pool_give(struct folio *folio);
 
-/* What lies there for copies to come. */
+/* Scanner, no page locked: it will sleep for a while, so it keeps only a few frames. */
+void khx_merge_pool_rest(void);
+
+/* Anyone: what lies there for copies to come. */
 size_t khx_merge_pool_bytes(void);
 
 int khx_merge_pool_init(void);

@@ -236,6 +236,16 @@ void figure_must_reach(const char *name, long value, unsigned int seconds)
 		tap_bail("%s does not reach %ld", name, value);
 }
 
+/* 64 frames of each of two nodes, and what else there always is. */
+#define METADATA_AT_REST	(160 * PAGE)
+
+long metadata_at_rest(void)
+{
+	if (!figure_falls("metadata_bytes", METADATA_AT_REST, 20))
+		tap_bail("the scanner keeps its frames");
+	return figure("metadata_bytes");
+}
+
 int write_text(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY), ret;

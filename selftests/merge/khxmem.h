@@ -46,6 +46,8 @@ bool run_on(pid_t pid, int cpu);
 /* Files of /sys/kernel/khx_merge. */
 long figure(const char *name);
 int setting(const char *name, long value);
+/* metadata_bytes, when the frames for copies have been given back. */
+long metadata_at_rest(void);
 /* Scans at full speed, or stops. */
 void scan_fast(void);
 void scan_stop(void);
