@@ -182,6 +182,7 @@ static void spin(unsigned int ms)
 /* Has all that its parent has; is on the first CPU for a while, and then waits. */
 static pid_t have_heir(void)
 {
+	static const struct sched_param param = { .sched_priority = 1 };
 	pid_t pid;
 
 	shared->busy = false;
@@ -192,6 +193,7 @@ static pid_t have_heir(void)
 		return pid;
 	}
 	run_on(0, 0);
+	sched_setscheduler(0, SCHED_FIFO, &param);
 	shared->busy = true;
 	spin(400);
 	for (;;)
