@@ -3,8 +3,10 @@
 #
 # merge.sh: khx_merge beside KSM, on the same memory in one boot of the test host,
 # in turns (ABAB); medians. Time is that of counted instructions, so that a busy
-# machine makes no difference. It runs itself on the test host with the word "host".
+# machine makes no difference. It runs itself on the test host with the word "host",
+# and fails if khx_merge takes more than the limits below allow.
 #
+#	ROUNDS=N	of each, instead of 3
 #	REAL_TIME=1	time as it passes on this machine, which should be idle
 #	GUESTS="2 4"	then so many Linux guests, too (merge/guest_compare.sh), which
 #			takes an hour; their instructions are counted by total.c
@@ -12,13 +14,13 @@
 
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-export KHX_ROUNDS=${KHX_ROUNDS:-${ROUNDS:-2}} KHX_PROFILE=${KHX_PROFILE:-${PROFILE:-}}
+export KHX_ROUNDS=${KHX_ROUNDS:-${ROUNDS:-3}} KHX_PROFILE=${KHX_PROFILE:-${PROFILE:-}}
 
-# median NAME: of the values of NAME in the lines read
+# median NAME: of the values of NAME in the lines read; nothing if there are none
 median() {
 	awk -v name="$1" '$1 == name { print $2 }' | sort -n |
 		awk '{ v[NR] = $1 }
-		END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'
+		END { if (NR) print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'
 }
 
 # Every value is shown as it comes.
@@ -45,16 +47,34 @@ profile() {
 	done
 }
 
+# At most this share of KSM's; but a pass is one, whoever makes it.
+declare -A limits=([merge_cpu_ms]=0.20 [idle_cpu_us]=0.02 [breaks]=0.05) \
+	passes=([react_passes]=2)
+
+# row NAME KSM KHX: a line of the table; fails if that is too much, or not known.
+row() {
+	awk -v name="$1" -v ksm="$2" -v khx="$3" \
+		-v limit="${limits[$1]:-}" -v passes="${passes[$1]:-}" '
+	BEGIN {
+		much = ksm == "" || khx == "" ||
+			limit != "" && !(khx + 0 <= limit * ksm) ||
+			passes != "" && !(khx + 0 <= passes + 0)
+		printf "%-14s %12s %12s %8s%s\n", name, ksm, khx,
+			ksm ? sprintf("%.4f", khx / ksm) : "-",
+			much ? "  <- too much" : ""
+		exit much
+	}'
+}
+
 report() {
-	local name
+	local name ksm khx failed=0
 	printf '%-14s %12s %12s %8s\n' "" KSM khx_merge ratio
 	for name in merge_cpu_ms merge_passes idle_cpu_us react_passes breaks; do
-		ksm=$(median $name < /tmp/merge-ksm)
-		khx=$(median $name < /tmp/merge-khx)
-		printf '%-14s %12s %12s %8s\n' "$name" "$ksm" "$khx" \
-			"$(awk -v a="$khx" -v b="$ksm" \
-			   'BEGIN { print b ? sprintf("%.4f", a / b) : "-" }')"
+		ksm=$(median $name < "$1-ksm")
+		khx=$(median $name < "$1-khx")
+		row "$name" "$ksm" "$khx" || failed=1
 	done
+	return $failed
 }
 
 if [ "${1:-}" = host ]; then
@@ -64,10 +84,10 @@ if [ "${1:-}" = host ]; then
 		profile "$2"
 	else
 		measure "$2"
-		report
+		report /tmp/merge || status=1
 	fi
 	khx_module_unload khx_merge
-	exit
+	exit "${status:-0}"
 fi
 
 program=$here/../../build/bench/merge_cost
