@@ -23,7 +23,8 @@ BEGIN {
 		"|kmem_cache_destroy|objects remaining|new suspected memory leaks" \
 		"|^KHX-LEAK |unregister_netdevice: waiting|page allocation failure" \
 		"|stack-protector|usercopy: |memcpy: detected field-spanning" \
-		"|nobody cared|leaked reference|Modules are .*tainted"
+		"|nobody cared|leaked reference|Modules are .*tainted" \
+		"|Busy inodes after unmount"
 	context = 0
 }
 

@@ -116,8 +116,8 @@ dies() {
 leaves_nothing() {
 	guest_kill a
 	tap_run "without guests there is no memory in use" tap_wait 5 below 1
-	echo 0 > $sysfs/run
 	tap_run "nothing keeps the mount" umount "$dir"
+	echo 0 > $sysfs/run
 }
 
 # pages_2m: 2 MiB mappings of all guests
@@ -149,8 +149,8 @@ huge() {
 	tap_diag "$(figure huge_pages) pages of 2 MiB left, $(pages_2m) mapped," \
 		"sharing $(figure pages_sharing)"
 	guest_kill c
-	echo 0 > $sysfs/run
 	tap_run "nothing keeps that mount" umount "$dir"
+	echo 0 > $sysfs/run
 }
 
 tap_plan "$([ -n "$long" ] && echo 20 || echo 9)"

@@ -70,6 +70,6 @@ claim "its memory is dumped" dumps
 tap_run "it is well" work c
 guest_kill c
 tap_run "without it there is no memory in use" tap_wait 5 below 1
-echo 0 > $sysfs/run
 tap_run "nothing keeps the mount" umount "$dir"
+echo 0 > $sysfs/run
 tap_exit

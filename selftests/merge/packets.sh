@@ -47,6 +47,6 @@ amid_merging
 tap_ok $? "packets of all sizes arrive unchanged"
 tap_ok "$([ $merges -gt 50 ] && [ $breaks -gt 50 ]; echo $?)" \
 	"while pages merged ($merges) and were written again ($breaks)"
-set_all run 0 cpu_limit 10 sleep_millisecs 20 profit_guard 1
 tap_run "nothing keeps the mount" umount $dir
+set_all run 0 cpu_limit 10 sleep_millisecs 20 profit_guard 1
 tap_exit

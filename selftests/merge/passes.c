@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Passes over all files end, and the next one comes, whatever is done to files. */
+/*
+ * Passes over all files end, and the next one comes, whatever is done to files; and
+ * mounts end while the scanner is at them.
+ */
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "khxmem.h"
@@ -124,12 +130,62 @@ static void check_unmerging(void)
 	khxmem_umount(NULL);
 }
 
+/* One with a name, which nobody has open: the mount alone keeps it. */
+static void named_file(const char *name)
+{
+	char path[64], *map;
+	int fd;
+
+	snprintf(path, sizeof(path), KHXMEM_DIR "/%s", name);
+	fd = open(path, O_CREAT | O_RDWR, 0600);
+	ftruncate(fd, EQUAL * PAGE);
+	map = khxmem_map(fd, EQUAL);
+	fill_equal(map, EQUAL);
+	munmap(map, EQUAL * PAGE);
+	close(fd);
+}
+
+#define MOUNTS	100
+
+/*
+ * The kernel's log would tell of a file that the scanner keeps. Mounts last from
+ * nothing to 20 ms, in which there is time to merge: on a slow machine, more often.
+ */
+static void check_mounts(void)
+{
+	long merged = figure("pages_merged");
+	int i, busy = 0;
+
+	scan_fast();
+	for (i = 0; i < MOUNTS || (figure("pages_merged") - merged < (long)EQUAL &&
+				   i < 10 * MOUNTS); i++) {
+		khxmem_mount(NULL, NULL);
+		named_file("1");
+		named_file("2");
+		usleep(i % 21 * 1000);
+		if (umount(KHXMEM_DIR)) {
+			busy++;
+			scan_stop();
+			khxmem_umount(NULL);
+			scan_fast();
+		}
+	}
+	merged = figure("pages_merged") - merged;
+	tap_is(busy, 0, "no mount is busy for the scanner's sake");
+	tap_ok(merged >= (long)EQUAL, "which is at work in %d of them (%ld merges)", i,
+	       merged);
+	tap_is(figure("pages_shared") + figure("pages_unshared") +
+	       figure("pages_volatile"), 0, "and they leave no page");
+	scan_stop();
+}
+
 int main(void)
 {
 	khxmem_mount(NULL, NULL);
 	khxmem_umount(NULL);
-	tap_plan(2 + 2);
+	tap_plan(2 + 2 + 3);
 	check_coming_files();
 	check_unmerging();
+	check_mounts();
 	return tap_exit();
 }
