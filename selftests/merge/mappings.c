@@ -35,6 +35,7 @@
 #include <string.h>
 #include <linux/falloc.h>
 #include <linux/futex.h>
+#include <linux/loop.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -257,19 +258,51 @@ static void check_vmsplice(void)
 	close(pipes[1]);
 }
 
+/* A block device, which takes pages as they are, of what is in @file. */
+static int direct_device(int file)
+{
+	struct loop_config config = {
+		.fd = file,
+		.info.lo_flags = LO_FLAGS_AUTOCLEAR,
+	};
+	int control, number, loop, direct;
+	char path[32];
+
+	system("modprobe -q loop");
+	control = open("/dev/loop-control", O_RDWR);
+	number = ioctl(control, LOOP_CTL_GET_FREE);
+	close(control);
+	snprintf(path, sizeof(path), "/dev/loop%d", number);
+	loop = open(path, O_RDWR);
+	if (loop < 0 || ioctl(loop, LOOP_CONFIGURE, &config))
+		tap_bail("%s: %s", path, strerror(errno));
+	direct = open(path, O_RDWR | O_DIRECT);
+	if (direct < 0)
+		tap_bail("%s: no direct I/O: %s", path, strerror(errno));
+	close(loop);
+	return direct;
+}
+
 static void check_direct_io(void)
 {
-	int file = open("/tmp/khxmem-direct", O_CREAT | O_RDWR | O_TRUNC, 0600);
+	int file = memfd_create("khxmem-direct", 0), direct;
 	char page[PAGE];
 
 	page_fill(page, 16);
-	write(file, page, PAGE);
-	tap_is(pread(file, map + 11 * PAGE, PAGE, 0), PAGE,
-	       "a file is read into a merged page");
+	pwrite(file, page, PAGE, 0);
+	ftruncate(file, PAGES * PAGE);
+	direct = direct_device(file);
+	tap_is(pread(direct, map + 11 * PAGE, PAGE, 0), PAGE,
+	       "a disk is read into a merged page");
 	tap_ok(page_holds(map + 11 * PAGE, 16) && others_untouched(11),
 	       "and into that page only");
+	tap_is(pwrite(direct, map + 12 * PAGE, PAGE, PAGE), PAGE,
+	       "a merged page is written to a disk");
+	tap_ok(pread(file, page, PAGE, PAGE) == (ssize_t)PAGE && page_holds(page, 42),
+	       "as it is");
+	tap_is(figure("pages_sharing"), PAGES - 2, "which breaks nothing");
+	close(direct);
 	close(file);
-	unlink("/tmp/khxmem-direct");
 }
 
 static void check_futex(void)
@@ -439,7 +472,7 @@ int main(void)
 	unsigned int i;
 
 	khxmem_mount(NULL, NULL);
-	tap_plan(3 + 2 + 3 + 4 + 2 + 2 + 5 + 3 + 4 + 2 + 3 + 2 + 1 + 1 + 1 + 5 +
+	tap_plan(3 + 2 + 3 + 4 + 2 + 2 + 5 + 3 + 4 + 2 + 3 + 5 + 1 + 1 + 1 + 5 +
 		 2 + 1 + 3 + 3);
 	fd = khxmem_file(NULL, PAGES);
 	map = khxmem_map(fd, PAGES);
