@@ -19,8 +19,9 @@ struct mem_cgroup;
  * @blocks: what is at each 2 MiB, with huge=always; block.h
  * @history: what merging an index has led to; history.h
  * @domain: where its pages may merge; held by the superblock
- * @memcg: charged for merged copies, which are made on behalf of no task: the
- *	cgroup of the first task that mapped or wrote the file. Set once.
+ * @memcg: pays for what is not done on behalf of a task that can: its index, history
+ *	and unmerging. The cgroup of the first task that mapped or wrote the file.
+ *	Set once.
  * @owner: process that mapped the file first, for those who look
  * @born: when it came to be, in seconds since boot
  * @scan_link: in the list of files to scan, under the scan lock

@@ -155,7 +155,7 @@ static const char *khx_merge_set_error(enum khx_merge_setting which, int err)
 	case -ERANGE:
 		return khx_merge_settings[which].range;
 	case -EBUSY:
-		return "merge_across_nodes: pages are merged; set run to 2 first";
+		return "merge_across_nodes: pages are merged or known; set run to 2 first";
 	case -ENOMEM:
 		return "run: memory ended before all was unmerged";
 	default:

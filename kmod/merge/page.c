@@ -35,8 +35,9 @@
  * with it. It is unmapped after its place was made a hole, by who made it one; until
  * then who has it mapped reads zeros, as the hole would have him do.
  *
- * **Order.** scan lock, then page lock, then i_mmap_rwsem (read, inside
- * unmap_mapping_pages()), then page table lock. A page made private is locked
+ * **Order.** control lock (for a batch of the scanner, and to change a setting), then
+ * scan lock, then page lock, then i_mmap_rwsem (read, inside unmap_mapping_pages()),
+ * then page table lock. A page made private is locked
  * before the page it replaces, but nobody else can know it yet. The scanner
  * takes page locks by trylock only; unmerging waits for those of small pages, with
  * the scan lock held. The domain's spinlock and the xarray's are innermost.

@@ -33,11 +33,9 @@ static ssize_t khx_merge_setting_store(struct kobject *kobj,
 	unsigned int value;
 	int ret;
 
-	ret = kstrtouint(buf, 10, &value);
-	if (ret)
-		return ret;
-	ret = khx_merge_control_set(setting->which, value);
-	if (ret == -ERANGE)
+	ret = kstrtouint(buf, 10, &value) ?:
+	      khx_merge_control_set(setting->which, value);
+	if (ret == -ERANGE || ret == -EINVAL)
 		pr_info_ratelimited("khx_merge: %s\n",
 				    khx_merge_settings[setting->which].range);
 	return ret ?: count;

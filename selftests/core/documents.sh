@@ -104,7 +104,7 @@ says_what_is_missing() {
 
 tap_need man khx
 pages=("$tools"/*/*.8)
-tap_plan $((${#pages[@]} + 12))
+tap_plan $((${#pages[@]} + 13))
 for page in "${pages[@]}"; do
 	tap_run "$(basename "$page") has no warning" man_ok "$page"
 done
@@ -114,6 +114,8 @@ tap_is "$(complete_words w)" "worker" "an object is completed"
 tap_is "$(complete_words worker s)" "show set" "its verbs are"
 tap_is "$(complete_words worker set 1 mode "")" "device queue shared" \
 	"the values of a setting are"
+tap_is "$(complete_words merge show war) $(complete_words merge set cpu-limit 5 prof)" \
+	"warn profit-guard" "what can be shown and set of khx_merge is"
 tap_is "$(complete_words -j -i 2 queue sh)" "show" "options do not get in the way"
 tap_is "$(complete_words --st)" "--statistics" "options are completed"
 tap_run "the spec has the commands of the header" \

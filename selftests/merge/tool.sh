@@ -68,6 +68,8 @@ refused_all() {
 		use-zero-pages 2 use_zero_pages: 0 or 1
 		merge-across-nodes 2 merge_across_nodes: 0 or 1
 		profit-guard 2 profit_guard: 0 or 1
+		profit-guard -1 profit_guard: 0 or 1
+		cpu-limit 4294967306 cpu_limit: 1 to 100
 	END
 }
 
@@ -75,6 +77,8 @@ settings() {
 	tap_run "settings are set" khx merge set cpu-limit 33 sleep-ms 44
 	tap_is "$(cat $sysfs/cpu_limit $sysfs/sleep_millisecs | paste -sd' ')" \
 		"33 44" "as sysfs shows"
+	tap_is "$(khx merge show settings | awk 'NR == 2 { print $4, $3 }')" "33 44" \
+		"and as the tool shows"
 	tap_run "values out of range are refused with the range" refused_all
 	tap_fails "an unknown setting is refused" khx merge set colour 3
 	tap_fails "nobody else may set" setpriv --reuid 65534 --clear-groups \
@@ -85,7 +89,15 @@ settings() {
 		--clear-groups --bounding-set=-all --inh-caps=-all khx merge domains
 }
 
+# Files that the document of the directory describes
+described() {
+	sed -n 's,^What:.*/,,p' \
+		"$(dirname "$0")/../../Documentation/ABI/testing/sysfs-kernel-khx_merge"
+}
+
 figures() {
+	tap_is "$(ls $sysfs | sort | xargs)" "$(described | sort | xargs)" \
+		"each file in sysfs is described"
 	tap_is "$(shows .state show)" stopped "the state is shown"
 	tap_is "$(shows .promised_mib show)" 3084 "and what guests are promised"
 	tap_is "$(shows '"\(.host_mib) \(.overcommit_percent)"' show)" \
@@ -127,6 +139,9 @@ merging() {
 	tap_run "the end of a pass is an event" tap_wait 10 event merge-pass
 	tap_run "with figures" tap_wait 10 event merge-pass 'select(.shared == 1024)'
 	khx merge set run 0
+	tap_is "$(file_row vm3 .saved_mib)" 8 "a file has what was merged of it"
+	tap_run "the scanner at rest has given most frames for copies back" \
+		tap_wait 20 eval '[ "$(cat $sysfs/metadata_bytes)" -lt 1000000 ]'
 	tap_is "$(shows '"\(.in_use_mib) \(.saved_mib)"' show)" "4 11" \
 		"of 15 MiB 4 are in use, 11 are saved"
 	tap_is "$(shows '"\(.metadata) \(.profit)"' show)" \
@@ -148,7 +163,7 @@ full() {
 		"one that stays full is no line of the kernel log"
 }
 
-tap_plan $((12 + 7 + 9 + 2))
+tap_plan $((13 + 8 + 11 + 2))
 khx -j monitor > "$work/events" &
 sleep 0.5
 figures

@@ -12,7 +12,7 @@ _khx_guests() {
 # What may come after the words so far: objects, verbs and settings are those
 # that the tool's own help lists.
 _khx_words() {
-	local object=$1 verb=$2 previous=$3
+	local object=$1 verb=$2 previous=$3 word=$4
 
 	if [ -z "$object" ]; then
 		khx help | awk '/^OBJECT/ { on = 1; next } on { print $1 }'
@@ -33,6 +33,9 @@ _khx_words() {
 	"link add-tap "*) echo queues bridge owner ;;
 	"link del del") ls /sys/class/net ;;
 	"exits show show" | "exits reset reset") _khx_guests ;;
+	"merge show show") echo settings warn; compgen -f -- "$word" ;;
+	"merge set "*) khx merge help | grep -o '\[[a-z-]* ' | tr -d '[ ' ;;
+	"merge "*) ;;
 	*" show show") _khx_devices ;;
 	esac
 }
@@ -59,6 +62,6 @@ _khx() {
 		return
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$(_khx_words "$object" "$verb" \
-		"${COMP_WORDS[COMP_CWORD - 1]}")" -- "$word")
+		"${COMP_WORDS[COMP_CWORD - 1]}" "$word")" -- "$word")
 }
 complete -F _khx khx

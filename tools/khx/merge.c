@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* khx merge: guest memory, what merging saves of it, and how it is done. */
+#include <errno.h>
 #include <linux/khx_merge.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -91,7 +92,7 @@ static void merge_add_mib(struct json_object *row, const char *key, uint64_t byt
 	out_u64(row, key, bytes >> 20);
 }
 
-/* What a file or domain would hold without merging, and what it saves. */
+/* What all, a domain or a file saves; of a file, a copy's own frame is not taken off. */
 static void merge_add_saved(struct json_object *row)
 {
 	uint64_t merged = out_get_u64(row, "merged");
@@ -196,6 +197,7 @@ static struct json_object *merge_file_row(unsigned int cmd,
 			mnl_attr_get_str(attrs[KHX_MERGE_A_DOMAIN]));
 	merge_add_u64(row, "age_s", attrs[KHX_MERGE_A_AGE]);
 	merge_add_stats(row, attrs);
+	merge_add_saved(row);
 	return row;
 }
 
@@ -205,7 +207,6 @@ static struct json_object *merge_domain_row(unsigned int cmd,
 	struct json_object *row = merge_file_row(cmd, attrs);
 
 	json_object_object_del(row, "name");
-	merge_add_saved(row);
 	return row;
 }
 
@@ -244,8 +245,21 @@ static const struct out_column merge_file_columns[] = {
 	{ "PRIVATE", "private" },
 	{ "MERGED", "merged" },
 	{ "ZEROED", "zeroed" },
+	{ "SAVED-MiB", "saved_mib" },
 	{ "MERGES", "merges" },
 	{ "COW-BREAKS", "cow_breaks" },
+	{ }
+};
+
+static const struct out_column merge_settings_columns[] = {
+	{ "RUN", "run" },
+	{ "PAGES-TO-SCAN", "pages_to_scan" },
+	{ "SLEEP-MS", "sleep_ms" },
+	{ "CPU-LIMIT", "cpu_limit" },
+	{ "MAX-PAGE-SHARING", "max_page_sharing" },
+	{ "USE-ZERO-PAGES", "use_zero_pages" },
+	{ "MERGE-ACROSS-NODES", "merge_across_nodes" },
+	{ "PROFIT-GUARD", "profit_guard" },
 	{ }
 };
 
@@ -316,7 +330,7 @@ static int merge_show_file(const char *path)
 	int err;
 
 	if (stat(path, &st)) {
-		out_error("%s: no such file", path);
+		out_error("%s: %s", path, strerror(errno));
 		return KHX_EXIT_FAILURE;
 	}
 	nl = nl_open(KHX_MERGE_GENL_NAME, "khx_merge");
@@ -346,7 +360,7 @@ static void merge_warn(struct json_object *row, uint32_t limit)
 		out_error("merge: warning: slowed, merging costs more than it saves");
 }
 
-static int merge_show_all(uint32_t warn_percent)
+static int merge_show_all(uint32_t warn_percent, const struct out_column *columns)
 {
 	struct nl *nl = nl_open(KHX_MERGE_GENL_NAME, "khx_merge");
 	struct json_object *rows = NULL;
@@ -358,22 +372,26 @@ static int merge_show_all(uint32_t warn_percent)
 		     merge_row, &rows);
 	if (!err && json_object_array_length(rows))
 		merge_warn(json_object_array_get_idx(rows, 0), warn_percent);
-	return merge_finish(nl, err, rows, cmd_options.stats ?
-			    merge_stats_columns : merge_columns);
+	return merge_finish(nl, err, rows, columns);
 }
 
 static int cmd_merge_show(int argc, char **argv)
 {
+	const struct out_column *columns = cmd_options.stats ?
+					   merge_stats_columns : merge_columns;
 	uint32_t warn_percent = MERGE_WARN_PERCENT;
 
 	if (argc == 2 && !strcmp(argv[0], "warn")) {
 		if (!parse_u32(argv[1], "warn", &warn_percent))
 			return KHX_EXIT_USAGE;
-		return merge_show_all(warn_percent);
+		return merge_show_all(warn_percent, columns);
 	}
+	if (argc == 1 && !strcmp(argv[0], "settings"))
+		return merge_show_all(warn_percent, merge_settings_columns);
 	if (cmd_too_many(argc, argv, 1))
 		return KHX_EXIT_USAGE;
-	return argc ? merge_show_file(argv[0]) : merge_show_all(warn_percent);
+	return argc ? merge_show_file(argv[0]) :
+		      merge_show_all(warn_percent, columns);
 }
 
 static int cmd_merge_files(int argc, char **argv)
@@ -392,6 +410,18 @@ static int cmd_merge_domains(int argc, char **argv)
 			  merge_domain_columns);
 }
 
+/* What no setting can be, the kernel refuses: it knows the range, and says it. */
+static bool merge_parse_value(const char *number, const char *word, uint32_t *value)
+{
+	bool negative = *number == '-';
+	uint64_t wide;
+
+	if (!parse_u64(number + negative, word, &wide))
+		return false;
+	*value = negative || wide > UINT32_MAX ? UINT32_MAX : wide;
+	return true;
+}
+
 /* "WORD N" becomes an attribute; says what is wrong otherwise. */
 static bool merge_put_setting(struct nlmsghdr *request, const char *word,
 			      const char *number)
@@ -406,7 +436,7 @@ static bool merge_put_setting(struct nlmsghdr *request, const char *word,
 			out_error("%s: a number must follow", word);
 			return false;
 		}
-		if (!parse_u32(number, word, &value))
+		if (!merge_parse_value(number, word, &value))
 			return false;
 		mnl_attr_put_u32(request, KHX_MERGE_A_SET_RUN + i, value);
 		return true;
@@ -468,7 +498,7 @@ static int cmd_merge_monitor(int argc, char **argv)
 }
 
 static const struct cmd merge_verbs[] = {
-	{ "show", cmd_merge_show, "[FILE | warn PERCENT]" },
+	{ "show", cmd_merge_show, "[FILE | settings | warn PERCENT]" },
 	{ "files", cmd_merge_files, "" },
 	{ "domains", cmd_merge_domains, "" },
 	{ "set", cmd_merge_set,
