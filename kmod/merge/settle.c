@@ -189,9 +189,10 @@ khx_merge_settle_with(struct khx_merge_file *file, pgoff_t index,
 	if (!stable)
 		return KHX_MERGE_SETTLE_LATER;
 
+	/* Both share it before the first may leave: a write can come at once. */
+	khx_merge_stable_get(stable);
 	khx_merge_page_merge(file, index, folio, stable);
 	khx_merge_pool_give(folio);
-	khx_merge_stable_get(stable);
 	khx_merge_page_merge(other_file, other_index, other, stable);
 	return KHX_MERGE_SETTLE_DONE;
 }
