@@ -34,7 +34,7 @@ scans() {
 # At any moment of a pass.
 goes_while_it_scans() {
 	local i
-	for i in 0 1 3 6 9; do
+	for i in 0 3 9; do
 		loads && scans || return
 		! rmmod khx_merge 2> /dev/null || return
 		umount $dir && sleep 0.00$i && rmmod khx_merge || return
