@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A full mount is ENOSPC or SIGBUS for whoever wants more, never for what is there; a
- * full cgroup is a matter of its own tasks.
+ * A full mount is ENOSPC or SIGBUS for whoever wants more, never for what is there,
+ * also where a remount has made it full; a full cgroup is a matter of its own tasks.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -67,6 +68,49 @@ static void check_size(void)
 	tap_ok(pwrite(fd, "x", 1, 16 * PAGE) < 0 && errno == ENOSPC,
 	       "write(2) to a full mount is ENOSPC");
 	check_merged_room(map);
+	munmap(map, 17 * PAGE);
+	close(fd);
+	khxmem_umount(NULL);
+}
+
+/* In pages: how many there are, and how many are left. */
+static bool room_is(unsigned long size, unsigned long left)
+{
+	struct statfs fs;
+
+	return !statfs(KHXMEM_DIR, &fs) && fs.f_blocks == size &&
+	       fs.f_bfree == left && fs.f_bavail == left;
+}
+
+static int resize(const char *options)
+{
+	return mount("khxmem", KHXMEM_DIR, "khxmem", MS_REMOUNT, options) ?
+		-errno : 0;
+}
+
+/* Below what is there, and to no limit at all. */
+static void check_resize(void)
+{
+	struct statfs fs;
+	char *map;
+	int fd;
+
+	khxmem_mount(NULL, "size=64k");
+	fd = khxmem_file(NULL, 17);
+	map = khxmem_map(fd, 17);
+	if (fallocate(fd, 0, 0, 12 * PAGE))
+		tap_bail("fallocate: %s", strerror(errno));
+	tap_is(resize("size=32k"), 0, "a mount can be made smaller than what is there");
+	tap_ok(room_is(8, 0), "it is full then");
+	tap_ok(!dies_of(SIGBUS, touch_page, map + 11 * PAGE), "what is there stays");
+	tap_ok(dies_of(SIGBUS, touch_page, map + 12 * PAGE), "and gets no more");
+	fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 5 * PAGE);
+	tap_ok(room_is(8, 1) && !dies_of(SIGBUS, touch_page, map + 12 * PAGE) &&
+	       room_is(8, 0), "until there is less than may be");
+	tap_is(resize("size=0"), 0, "or no limit at all");
+	tap_ok(!dies_of(SIGBUS, touch_page, map) && !statfs(KHXMEM_DIR, &fs) &&
+	       fs.f_blocks > 64UL << 20 >> 12 && fs.f_blocks - fs.f_bfree == 9,
+	       "which the host has");
 	munmap(map, 17 * PAGE);
 	close(fd);
 	khxmem_umount(NULL);
@@ -393,8 +437,9 @@ int main(void)
 {
 	khxmem_mount(NULL, NULL);
 	khxmem_umount(NULL);
-	tap_plan(4 + 3 + 1 + 2 + 3 + 6 + 2 + 2);
+	tap_plan(4 + 3 + 7 + 1 + 2 + 3 + 6 + 2 + 2);
 	check_size();
+	check_resize();
 	check_last_room();
 	check_cgroup();
 	return tap_exit();
