@@ -366,7 +366,7 @@ int khx_merge_block_try_split(struct khx_merge_file *file, pgoff_t index)
 	struct mutex *mutex = khx_merge_block_mutex(file, index);
 	int ret;
 
-	if (!mutex_trylock(mutex))
+	if (!khx_merge_file_may_unmap(file) || !mutex_trylock(mutex))
 		return -EBUSY;
 	ret = khx_merge_block_try_split_locked(file, index);
 	mutex_unlock(mutex);

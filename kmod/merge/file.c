@@ -230,6 +230,20 @@ static int khx_merge_file_zero_part(struct khx_merge_file *file, loff_t start,
 	return 0;
 }
 
+/*
+ * Who is about to map the file keeps others out, and waits for those who walk its
+ * mappings. What may come between this and the walk is one of these, by accident.
+ */
+bool khx_merge_file_may_unmap(struct khx_merge_file *file)
+{
+	struct rw_semaphore *mappings = &file->inode.i_mapping->i_mmap_rwsem;
+
+	if (!down_read_trylock(mappings))
+		return false;
+	up_read(mappings);
+	return true;
+}
+
 void khx_merge_file_drop(struct khx_merge_file *file, pgoff_t start, pgoff_t end)
 {
 	unsigned long index;

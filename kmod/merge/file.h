@@ -77,4 +77,10 @@ extern const struct inode_operations khx_merge_file_inode_operations;
  */
 void khx_merge_file_drop(struct khx_merge_file *file, pgoff_t start, pgoff_t end);
 
+/*
+ * Scanner: can pages be taken out of page tables without waiting for the file's users?
+ * They may not be let run, and everyone waits for the scanner.
+ */
+bool khx_merge_file_may_unmap(struct khx_merge_file *file);
+
 #endif /* KHX_MERGE_FILE_H */

@@ -19,7 +19,9 @@
  *     merged ---- run=2 --------> private
  *     hole ------ split of 2 MiB -> private (and back, if it fails)
  *     private --- scanner ------> merged, or hole if it is all zeros
- *     any ------- truncate, last close, punch hole but for zero --> hole
+ *     merged ---- punch hole ---> zero
+ *     private --- punch hole ---> hole
+ *     any ------- truncate, last close --> hole
  *
  * Where pages may not be shared, on a nomerge mount and for a minute on a strict one,
  * a read fault does what a write fault does.
@@ -31,9 +33,13 @@
  * names this page" and "page tables map this page here" change together. A
  * hole has no page to lock: leaving that state is a compare-and-exchange, and
  * nothing is unmapped then, so a page becomes a hole after it has been unmapped. But
- * for a zero page: its lock is everyone's, and nobody allocates or walks page tables
- * with it. It is unmapped after its place was made a hole, by who made it one; until
- * then who has it mapped reads zeros, as the hole would have him do.
+ * for a zero page, where nobody can write any more: it is unmapped after its place was
+ * made a hole, by who made it one; until then who has it mapped reads zeros, as the
+ * hole would have him do.
+ *
+ * The lock of a zero page or a merged copy is everyone's: nobody allocates or walks page
+ * tables with it. Whoever leaves such a page lets go of it as soon as the entry names
+ * another one, and then unmaps it.
  *
  * **Order.** control lock (for a batch of the scanner, and to change a setting), then
  * scan lock, then page lock, then i_mmap_rwsem (read, inside unmap_mapping_pages()),
@@ -359,20 +365,57 @@ void khx_merge_page_unknow(struct khx_merge_file *file, pgoff_t index,
 	clear_bit(KHX_MERGE_FOLIO_SUMMED, &folio->index);
 }
 
-/* A zero page is everyone's: its lock is not held while page tables are walked. */
-static void khx_merge_page_drop_zero(struct khx_merge_file *file, pgoff_t index,
-				     struct folio *zero)
+/*
+ * A zero page is everyone's: its lock is not held while page tables are walked, which
+ * takes as long as its owner has had the file mapped often. Only where nobody can
+ * write any more, as who finds a hole fills it, and unmaps nothing.
+ */
+static void khx_merge_page_drop_zero(struct khx_merge_file *file, pgoff_t index)
 {
-	khx_merge_index_replace(file, index, NULL, KHX_MERGE_PAGE_HOLE);
+	enum khx_merge_state state;
+	struct folio *zero = khx_merge_index_lock(file, index, &state);
+
+	if (!zero)
+		return;
+	if (state == KHX_MERGE_PAGE_ZERO)
+		khx_merge_index_replace(file, index, NULL, KHX_MERGE_PAGE_HOLE);
 	khx_merge_index_unlock(zero);
-	khx_merge_page_unmap(file, index);
+	if (state == KHX_MERGE_PAGE_ZERO)
+		khx_merge_page_unmap(file, index);
 }
 
-/* Returns whether it took room, which is given back or the caller's. */
+/*
+ * Nor is that of a merged copy. Its place is a zero page's first, not a hole: who
+ * writes then unmaps what is left, so nobody reads the copy after that.
+ */
+static void khx_merge_page_drop_merged(struct khx_merge_file *file, pgoff_t index,
+				       struct folio *copy)
+{
+	struct khx_merge_stable *stable = copy->private;
+
+	khx_merge_index_replace(file, index, khx_merge_zero_folio(index),
+				KHX_MERGE_PAGE_ZERO);
+	khx_merge_index_unlock(copy);
+	khx_merge_page_unmap(file, index);
+	khx_merge_stable_put(stable);
+}
+
+static void khx_merge_page_drop_private(struct khx_merge_file *file, pgoff_t index,
+					struct folio *folio)
+{
+	khx_merge_page_unknow(file, index, folio);
+	khx_merge_index_replace(file, index, NULL, KHX_MERGE_PAGE_HOLE);
+	khx_merge_index_unlock(folio);
+	folio_put(folio);	/* the entry's */
+}
+
+/*
+ * What takes room at @index becomes a hole, or a zero page. Returns whether it took
+ * any, which is given back or the caller's.
+ */
 static bool khx_merge_page_vacate(struct khx_merge_file *file, pgoff_t index,
 				  bool keep_room)
 {
-	struct khx_merge_stable *stable = NULL;
 	enum khx_merge_state state;
 	struct folio *folio;
 
@@ -380,43 +423,44 @@ static bool khx_merge_page_vacate(struct khx_merge_file *file, pgoff_t index,
 	if (!folio)
 		return false;
 	if (state == KHX_MERGE_PAGE_ZERO) {
-		khx_merge_page_drop_zero(file, index, folio);
+		khx_merge_index_unlock(folio);
 		return false;
 	}
 
 	/* Whoever finds a hole fills it, and unmaps nothing. */
-	if (folio_mapped(folio))
+	if (state == KHX_MERGE_PAGE_PRIVATE && folio_mapped(folio))
 		khx_merge_page_unmap(file, index);
-	if (state == KHX_MERGE_PAGE_PRIVATE) {
-		khx_merge_page_unknow(file, index, folio);
-		khx_merge_file_count(file, KHX_MERGE_STAT_PRIVATE, -1);
-	} else {
-		stable = folio->private;
-		khx_merge_file_count(file, KHX_MERGE_STAT_MERGED, -1);
-	}
+	khx_merge_file_count(file, state == KHX_MERGE_PAGE_PRIVATE ?
+			     KHX_MERGE_STAT_PRIVATE : KHX_MERGE_STAT_MERGED, -1);
 	/* This first: who finds the hole may need the room. */
 	if (!keep_room)
 		khx_merge_super_uncharge(khx_merge_file_super(file), 1);
-	khx_merge_index_replace(file, index, NULL, KHX_MERGE_PAGE_HOLE);
-	khx_merge_index_unlock(folio);
-
-	if (stable)
-		khx_merge_stable_put(stable);
+	if (state == KHX_MERGE_PAGE_PRIVATE)
+		khx_merge_page_drop_private(file, index, folio);
 	else
-		folio_put(folio);
+		khx_merge_page_drop_merged(file, index, folio);
 	return true;
+}
+
+static bool khx_merge_page_is_zero(struct khx_merge_file *file, pgoff_t index)
+{
+	return khx_merge_index_peek(&file->pages, index) == KHX_MERGE_PAGE_ZERO;
 }
 
 void khx_merge_page_drop(struct khx_merge_file *file, pgoff_t index, bool zeros)
 {
-	if (zeros ||
-	    khx_merge_index_peek(&file->pages, index) != KHX_MERGE_PAGE_ZERO)
+	if (!khx_merge_page_is_zero(file, index))
 		khx_merge_page_vacate(file, index, false);
+	if (zeros && khx_merge_page_is_zero(file, index))
+		khx_merge_page_drop_zero(file, index);
 }
 
 bool khx_merge_page_remove(struct khx_merge_file *file, pgoff_t index)
 {
-	return khx_merge_page_vacate(file, index, true);
+	bool room = khx_merge_page_vacate(file, index, true);
+
+	khx_merge_page_drop_zero(file, index);
+	return room;
 }
 
 bool khx_merge_page_isolated(struct folio *folio)

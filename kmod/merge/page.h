@@ -32,13 +32,14 @@ void khx_merge_page_touch(struct khx_merge_file *file, pgoff_t index,
 			  struct folio *folio);
 
 /*
- * Anyone who may sleep: whatever is at @index becomes a hole. A zero page, which
- * reads the same, only with @zeros: beyond the end, where nobody can write any more.
+ * Anyone who may sleep: whatever is at @index gives its room back, and reads as zeros
+ * from here on: a hole or a zero page. With @zeros always a hole: beyond the end,
+ * where nobody can write any more.
  */
 void khx_merge_page_drop(struct khx_merge_file *file, pgoff_t index, bool zeros);
 /*
- * The same, but for the room that it took: returns whether it took any, which is the
- * caller's from here on.
+ * A hole, where nobody can write: but for the room that it took. Returns whether it
+ * took any, which is the caller's from here on.
  */
 bool khx_merge_page_remove(struct khx_merge_file *file, pgoff_t index);
 

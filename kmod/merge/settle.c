@@ -177,7 +177,8 @@ khx_merge_settle_with(struct khx_merge_file *file, pgoff_t index,
 		return KHX_MERGE_SETTLE_LATER;
 	/* The page that asks stays unmapped: next time it only needs this. */
 	if (folio_mapped(other) &&
-	    khx_merge_settle_walked > KHX_MERGE_SETTLE_WALK_NS)
+	    (khx_merge_settle_walked > KHX_MERGE_SETTLE_WALK_NS ||
+	     !khx_merge_file_may_unmap(other_file)))
 		return KHX_MERGE_SETTLE_LATER;
 	if (!khx_merge_settle_available(other_file, other_index, other))
 		return KHX_MERGE_SETTLE_ALONE;
@@ -300,7 +301,7 @@ static bool khx_merge_settle_page(struct khx_merge_file *file, pgoff_t index,
 	return khx_merge_settle_merge(file, index, folio, rules);
 }
 
-/* A page that is mapped nowhere stays so until it is unlocked. */
+/* A page that is mapped nowhere stays so until it is unlocked; others are busy. */
 static void khx_merge_settle_unmap(struct khx_merge_run *run)
 {
 	unsigned int i;
@@ -308,7 +309,7 @@ static void khx_merge_settle_unmap(struct khx_merge_run *run)
 	for (i = 0; i < run->nr; i++)
 		if (folio_mapped(run->folios[i]))
 			break;
-	if (i < run->nr)
+	if (i < run->nr && khx_merge_file_may_unmap(run->file))
 		unmap_mapping_pages(run->file->inode.i_mapping, run->start,
 				    run->nr, false);
 }

@@ -25,6 +25,7 @@ struct khx_merge_unmerge {
 	unsigned long epoch;
 	unsigned int left;	/* of the batch */
 	unsigned long end;	/* of its time, jiffies */
+	bool later;		/* some file's users would have had to be waited for */
 	int ret;		/* why some pages are merged still, or 0 */
 };
 
@@ -91,6 +92,10 @@ static bool khx_merge_unmerge_some(struct khx_merge_file *file, void *arg)
 		file->unmerge_next = index;
 		if (khx_merge_unmerge_is_over(unmerge))
 			return true;
+		if (!khx_merge_file_may_unmap(file)) {
+			unmerge->later = true;
+			return false;
+		}
 		ret = khx_merge_unmerge_page(file, index);
 		if (ret) {
 			unmerge->ret = ret;
@@ -105,11 +110,17 @@ static bool khx_merge_unmerge_some(struct khx_merge_file *file, void *arg)
 	return false;
 }
 
+/* Is there more to do? */
 static bool khx_merge_unmerge_batch(struct khx_merge_unmerge *unmerge)
 {
 	unmerge->left = KHX_MERGE_UNMERGE_BATCH;
 	unmerge->end = jiffies + KHX_MERGE_UNMERGE_TIME;
-	return khx_merge_scan_visit(khx_merge_unmerge_some, unmerge);
+	unmerge->later = false;
+	if (khx_merge_scan_visit(khx_merge_unmerge_some, unmerge))
+		return true;
+	if (unmerge->later)
+		schedule_timeout_killable(1);
+	return unmerge->later;
 }
 
 int khx_merge_unmerge_all(void)

@@ -275,6 +275,7 @@ bool group_make(void)
 	    mount("cgroup2", CGROUP, "cgroup2", 0, NULL))
 		return false;
 	write_text(CGROUP "/cgroup.subtree_control", "+memory");
+	write_text(CGROUP "/cgroup.subtree_control", "+cpu");
 	mkdir(GROUP, 0755);
 	return !access(GROUP "/memory.max", W_OK);
 }

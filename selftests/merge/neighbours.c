@@ -2,11 +2,14 @@
 /* What holds one mount's faults up does not hold up those of another. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <linux/falloc.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +21,7 @@
 #define BLOCKS		8UL
 #define OTHER_BLOCKS	512UL		/* as many as have any of the block locks */
 #define ZEROS		16UL		/* zero pages of a node, which files share */
+#define COPIES		512UL
 #define MAPPINGS	10000
 
 /* A cgroup above its memory.high has those sleep who allocate, 2 s each time. */
@@ -139,8 +143,8 @@ static void check_splitting(void)
 	khxmem_umount("-huge");
 }
 
-/* A hole is read. */
-static void step_hole(const struct neighbour *neighbour, unsigned long i)
+/* A page that others share is read: a hole, or a merged one. */
+static void step_read(const struct neighbour *neighbour, unsigned long i)
 {
 	(void)i;
 	madvise(neighbour->map, PAGE, MADV_DONTNEED);
@@ -164,9 +168,85 @@ static void cut_holes(int fd)
 	}
 }
 
+/*
+ * A child has files mapped very often, and threads that do something to one each. After
+ * half a second they get what another thread leaves them, which spins, of the
+ * millisecond in each second for which their cgroup lets them run.
+ */
+#define SLOW_THREADS	8
+
+struct slow {
+	int fd;
+	void (*step)(const struct slow *slow);
+	unsigned long nr;	/* of the thread */
+};
+
+static void *slow_thread(void *arg)
+{
+	static const struct sched_param param;
+	const struct slow *slow = arg;
+
+	sched_setscheduler(0, SCHED_IDLE, &param);
+	for (;;)
+		slow->step(slow);
+	return NULL;
+}
+
+static void be_slow(struct slow *slow, int ready)
+{
+	pthread_t thread;
+	unsigned long i;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	group_join();
+	for (i = 0; i < MAPPINGS; i++)
+		khxmem_map(slow[i % SLOW_THREADS].fd, COPIES);
+	run_on(0, 1);
+	for (i = 0; i < SLOW_THREADS; i++)
+		pthread_create(&thread, NULL, slow_thread, &slow[i]);
+	usleep(500000);
+	close(ready);
+	for (;;)
+		;
+}
+
+static pid_t slow_start(const int *fds, void (*step)(const struct slow *slow))
+{
+	struct slow slow[SLOW_THREADS];
+	unsigned long i;
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	for (i = 0; i < SLOW_THREADS; i++)
+		slow[i] = (struct slow){ .fd = fds[i], .step = step, .nr = i };
+	if (pipe(ready))
+		tap_bail("pipe");
+	pid = fork();
+	if (!pid) {
+		close(ready[0]);
+		be_slow(slow, ready[1]);
+	}
+	close(ready[1]);
+	read(ready[0], &byte, 1);
+	close(ready[0]);
+	if (write_text(GROUP "/cpu.max", "1000 1000000"))
+		tap_bail("cpu.max cannot be set");
+	run_on(0, 0);
+	return pid;
+}
+
+static void slow_end(pid_t pid)
+{
+	write_text(GROUP "/cpu.max", "max");
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	run_on(0, -1);
+}
+
 static void check_mapped_holes(void)
 {
-	struct neighbour neighbour = { .step = step_hole };
+	struct neighbour neighbour = { .step = step_read };
 	unsigned long alone, steps;
 	long slowest;
 	pid_t pid;
@@ -195,20 +275,125 @@ static void check_mapped_holes(void)
 	khxmem_umount(NULL);
 }
 
+/* Punches what the child shares with all others, page by page. */
+static void step_punch(const struct slow *slow)
+{
+	unsigned long i;
+
+	for (i = 0; i < COPIES; i++)
+		punch(slow->fd, i, 1);
+}
+
+static int equal_file(void)
+{
+	int fd = khxmem_file(NULL, COPIES);
+	char *map = khxmem_map(fd, COPIES);
+	unsigned long i;
+
+	for (i = 0; i < COPIES; i++)
+		page_fill(map + i * PAGE, 1);
+	munmap(map, COPIES * PAGE);
+	return fd;
+}
+
+/* Their pages are merged with the neighbour's. */
+static void check_slow_puncher(void)
+{
+	struct neighbour neighbour = { .step = step_read };
+	int fds[SLOW_THREADS], i;
+	unsigned long steps;
+	long slowest;
+	pid_t pid;
+
+	khxmem_mount(NULL, "domain=slow");
+	for (i = 0; i < SLOW_THREADS; i++)
+		fds[i] = equal_file();
+	neighbour_start(&neighbour, "domain=slow", 1);
+	page_fill(neighbour.map, 1);
+	scan_fast();
+	figure_must_reach("pages_sharing", SLOW_THREADS * COPIES, 60);
+	scan_stop();
+	step_read(&neighbour, 0);	/* or the copy need not be unmapped */
+	pid = slow_start(fds, step_punch);
+	slowest = slowest_step(&neighbour, 4, &steps);
+	tap_ok(slowest < MOMENT && figure("pages_sharing") > 0,
+	       "while who is let run seldom punches merged pages, a neighbour reads the same one (%lu times, %ld ms)",
+	       steps, slowest);
+	slow_end(pid);
+	for (i = 0; i < SLOW_THREADS; i++)
+		close(fds[i]);
+	neighbour_end(&neighbour, 1);
+	khxmem_umount(NULL);
+}
+
+/* Some walk all of the mappings, others wait for them to map the file once more. */
+static void step_map(const struct slow *slow)
+{
+	if (slow->nr % 2)
+		punch(slow->fd, 0, 1);
+	else
+		munmap(khxmem_map(slow->fd, COPIES), COPIES * PAGE);
+}
+
+/* A file comes and goes, for which the scanner has to let go of its lock. */
+static void step_file(const struct neighbour *neighbour, unsigned long i)
+{
+	(void)neighbour;
+	(void)i;
+	close(khxmem_file("-other", 1));
+}
+
+static void check_slow_owner(void)
+{
+	struct neighbour neighbour = { .step = step_file };
+	unsigned long i, steps;
+	long slowest, passes;
+	int fds[SLOW_THREADS], fd;
+	char *map;
+	pid_t pid;
+
+	khxmem_mount(NULL, NULL);
+	fd = khxmem_file(NULL, COPIES);
+	map = khxmem_map(fd, COPIES);
+	for (i = 0; i < COPIES; i++)
+		page_fill(map + i * PAGE, 1 + i / 2);
+	neighbour_start(&neighbour, NULL, 1);
+	for (i = 0; i < SLOW_THREADS; i++)
+		fds[i] = fd;
+	pid = slow_start(fds, step_map);
+	passes = figure("full_scans");
+	scan_fast();
+	slowest = slowest_step(&neighbour, 4, &steps);
+	passes = figure("full_scans") - passes;
+	tap_ok(slowest < MOMENT && passes > 0,
+	       "nobody waits for who is let run seldom and maps a file that the scanner is at (%lu times, %ld ms; %ld passes)",
+	       steps, slowest, passes);
+	slow_end(pid);
+	tap_ok(figure_reaches("pages_sharing", COPIES / 2 - 1, 20),
+	       "and it merges when he has gone");
+	scan_stop();
+	munmap(map, COPIES * PAGE);
+	neighbour_end(&neighbour, 1);
+	close(fd);
+	khxmem_umount(NULL);
+}
+
 int main(void)
 {
 	int i;
 
 	khxmem_mount(NULL, NULL);
 	khxmem_umount(NULL);
-	tap_plan(2 + 1);
+	tap_plan(1 + 2 + 1 + 2);
+	check_mapped_holes();
 	if (group_make()) {
 		check_splitting();
+		check_slow_puncher();
+		check_slow_owner();
 		rmdir(GROUP);
 	} else {
-		for (i = 0; i < 2; i++)
-			tap_skip("no memory cgroups", "what a cgroup does to others");
+		for (i = 0; i < 2 + 1 + 2; i++)
+			tap_skip("no cgroups", "what a cgroup does to others");
 	}
-	check_mapped_holes();
 	return tap_exit();
 }
