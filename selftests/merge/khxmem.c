@@ -161,6 +161,18 @@ int setting(const char *name, long value)
 	return ret;
 }
 
+bool state_is(const char *wanted)
+{
+	char state[32] = "";
+	FILE *file = fopen(SYSFS "state", "r");
+
+	if (file) {
+		fscanf(file, "%31s", state);
+		fclose(file);
+	}
+	return !strcmp(state, wanted);
+}
+
 double seconds_now(void)
 {
 	struct timespec now;

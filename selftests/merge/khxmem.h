@@ -46,6 +46,7 @@ bool run_on(pid_t pid, int cpu);
 /* Files of /sys/kernel/khx_merge. */
 long figure(const char *name);
 int setting(const char *name, long value);
+bool state_is(const char *wanted);
 /* metadata_bytes, when the frames for copies have been given back. */
 long metadata_at_rest(void);
 /* Scans at full speed, or stops. */
