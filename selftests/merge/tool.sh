@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # `khx merge`, `khx monitor` and the netlink family behind them: what they show is
-# what is, and events come when something happens. (That of the profit guard: cpu_time.c.)
+# what is, and all that the family's description lists; and events come when something
+# happens. (That of the profit guard: cpu_time.c.)
 
 . "$(dirname "$0")/../lib/tap.sh"
 
@@ -12,6 +13,7 @@ tap_need khx jq setpriv
 [ -d /sys/kernel/khx_merge ] || tap_skip_all "khx_merge is not loaded"
 
 sysfs=/sys/kernel/khx_merge
+spec=$(dirname "$0")/../../Documentation/netlink/specs/khx_merge.yaml
 dir=/tmp/khxmem-tool
 host_kib=$(awk '/^MemTotal:/ { print $2 }' /proc/meminfo)
 work=$(mktemp -d)
@@ -163,11 +165,45 @@ full() {
 		"one that stays full is no line of the kernel log"
 }
 
-tap_plan $((13 + 8 + 11 + 2))
+# of_message OPERATION: what its messages have in them, as the tool calls that
+of_message() {
+	awk -v operation="$1" '$1 == "name:" { here = $2 == operation } here' "$spec" |
+		tr -d '\n' | sed 's/.*attributes: \[\([^]]*\)\].*/\1/; s/, */\n/g' |
+		sed -E 's/^(set|stat)-//; s/-msecs$/-ms/; s/^breaks$/cow_breaks/
+			s/^(size|promised)$/\1_mib/; s/^age$/age_s/; s/-/_/g' | sort | xargs
+}
+
+# listed: the keys of some rows, but for what the tool makes of the others itself
+listed() {
+	jq -rs 'flatten | [.[] | keys[]] | unique | .[]' |
+		grep -vxE 'event|(host|in_use|saved)_mib|overcommit_percent' | sort | xargs
+}
+
+# A file has an owner when somebody has mapped it.
+lists_all() {
+	local event mapper
+	cp "$(command -v sleep)" "$dir/mapped"
+	"$dir/mapped" 100 &
+	mapper=$!
+	tap_wait 20 eval '[ "$(file_row mapped .owner)" -gt 1 ]'
+	tap_is "$(khx -j merge show | listed)" "$(of_message get)" \
+		"what is shown is what the description lists"
+	tap_is "$(khx -j merge files | listed)" "$(of_message file-get)" "so it is of files"
+	tap_is "$(khx -j merge domains | listed)" "$(of_message domain-get)" "of domains"
+	for event in pass limit; do
+		tap_is "$(jq -c "select(.event == \"merge-$event\")" "$work/events" | listed)" \
+			"$(of_message $event)" "and of the event $event"
+	done
+	kill $mapper
+	wait $mapper 2> /dev/null
+}
+
+tap_plan $((13 + 8 + 11 + 2 + 5))
 khx -j monitor > "$work/events" &
 sleep 0.5
 figures
 settings
 merging
 full
+lists_all
 tap_exit
