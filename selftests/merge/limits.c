@@ -2,6 +2,7 @@
 /*
  * A full mount is ENOSPC or SIGBUS for whoever wants more, never for what is there,
  * also where a remount has made it full; a full cgroup is a matter of its own tasks.
+ * And a host without memory has none for who unmerges.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -433,14 +434,98 @@ static void check_cgroup(void)
 	rmdir(GROUP);
 }
 
+#define FAILING		"/sys/kernel/debug/fail_page_alloc/"
+
+/* Of tasks that are to fail, each allocation of a page does, whatever it may wait for. */
+static bool set_failing(const char *probability)
+{
+	static const char *const knobs[][2] = {
+		{ "task-filter", "Y" }, { "ignore-gfp-wait", "N" },
+		{ "ignore-gfp-highmem", "N" }, { "min-order", "0" },
+		{ "verbose", "0" }, { "space", "0" }, { "interval", "1" },
+		{ "times", "1000000" },
+	};
+	char path[64];
+	unsigned int i;
+
+	if (access(FAILING, F_OK))
+		mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
+	for (i = 0; i < sizeof(knobs) / sizeof(*knobs); i++) {
+		snprintf(path, sizeof(path), FAILING "%s", knobs[i][0]);
+		if (write_text(path, knobs[i][1]))
+			return false;
+	}
+	return !write_text(FAILING "probability", probability);
+}
+
+/* By a child, which needs no page for anything else. */
+static int unmerge_without_memory(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		int fail = open("/proc/self/make-it-fail", O_WRONLY);
+		int run = open("/sys/kernel/khx_merge/run", O_WRONLY), ret;
+
+		if (mlockall(MCL_CURRENT) || write(fail, "1", 1) != 1)
+			_exit(0);
+		ret = write(run, "2", 1) == 1 ? 0 : errno;
+		pwrite(fail, "0", 1, 0);
+		_exit(ret);
+	}
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
+}
+
+static void check_host_limit(void)
+{
+	static const char *const names[] = {
+		"unmerging is ENOMEM where the host has no memory",
+		"nothing is lost", "with memory it succeeds", "and all is as it was",
+	};
+	unsigned int i;
+	int fd, ret = 0;
+	char *map;
+
+	if (!set_failing("0")) {
+		for (i = 0; i < 4; i++)
+			tap_skip("this kernel injects no faults", "%s", names[i]);
+		return;
+	}
+	khxmem_mount(NULL, NULL);
+	fd = khxmem_file(NULL, FILE_PAGES);
+	map = khxmem_map(fd, FILE_PAGES);
+	for (i = 0; i < FILE_PAGES; i++)
+		page_fill(map + i * PAGE, group_value(i));
+	scan_fast();
+	figure_must_reach("pages_sharing", FILE_PAGES - 100, 60);
+	scan_stop();
+	set_failing("100");
+	/* What comes before it may need a page, too: once more. */
+	for (i = 0; i < 20 && figure("run") != 2; i++)
+		ret = unmerge_without_memory();
+	set_failing("0");
+	tap_ok(ret == -ENOMEM && figure("run") == 2, "%s (%d)", names[0], ret);
+	tap_is(figure("pages_shared") - 100 + pages_wrong(map, FILE_PAGES, group_value),
+	       0, "%s", names[1]);
+	tap_is(setting("run", 2), 0, "%s", names[2]);
+	tap_is(figure("pages_shared") + pages_wrong(map, FILE_PAGES, group_value), 0,
+	       "%s", names[3]);
+	munmap(map, FILE_PAGES * PAGE);
+	close(fd);
+	khxmem_umount(NULL);
+}
+
 int main(void)
 {
 	khxmem_mount(NULL, NULL);
 	khxmem_umount(NULL);
-	tap_plan(4 + 3 + 7 + 1 + 2 + 3 + 6 + 2 + 2);
+	tap_plan(4 + 3 + 7 + 1 + 2 + 3 + 6 + 2 + 2 + 4);
 	check_size();
 	check_resize();
 	check_last_room();
 	check_cgroup();
+	check_host_limit();
 	return tap_exit();
 }

@@ -36,7 +36,7 @@ fail fail_page_alloc
 echo 0 > $debug/fail_page_alloc/min-order
 echo N > $debug/fail_page_alloc/ignore-gfp-highmem
 echo 1 > "/proc/$scanner/make-it-fail"
-tap_run "the scanner lacks memory, and no byte is wrong" torture
+tap_run "the scanner lacks memory, and no byte is wrong" torture 20 starved
 for kind in failslab fail_page_alloc; do
 	tap_ok "$([ "$(failed $kind)" -gt 10 ]; echo $?)" \
 		"$kind: $(failed $kind) allocations failed"
