@@ -104,6 +104,17 @@ unsigned long pages_wrong(const void *map, unsigned long pages,
 	return wrong;
 }
 
+uint64_t frame_of(const void *page)
+{
+	int pagemap = open("/proc/self/pagemap", O_RDONLY);
+	uint64_t entry = 0;
+
+	*(volatile const char *)page;
+	pread(pagemap, &entry, sizeof(entry), (unsigned long)page / PAGE * 8);
+	close(pagemap);
+	return entry & ((1ULL << 55) - 1);
+}
+
 long smaps_kib(const char *name)
 {
 	FILE *file = fopen("/proc/self/smaps_rollup", "r");

@@ -34,6 +34,9 @@ bool page_holds(const void *page, uint64_t value);
 unsigned long pages_wrong(const void *map, unsigned long pages,
 			  uint64_t (*value)(unsigned long));
 
+/* Where the page lies, which is read for that. */
+uint64_t frame_of(const void *page);
+
 /* A line of this process's smaps_rollup, "Rss" for one, in KiB; -1 without. */
 long smaps_kib(const char *name);
 

@@ -36,6 +36,7 @@
 #include <linux/falloc.h>
 #include <linux/futex.h>
 #include <linux/loop.h>
+#include <linux/mempolicy.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -321,21 +322,37 @@ static void check_mincore(void)
 	       "mincore sees mapped pages");
 }
 
+static const struct {
+	const char *name;
+	uint64_t mode;
+} uffd_modes[] = {
+	{ "missing pages", UFFDIO_REGISTER_MODE_MISSING },
+	{ "write protection", UFFDIO_REGISTER_MODE_WP },
+	{ "minor faults", UFFDIO_REGISTER_MODE_MINOR },
+};
+
+#define UFFD_MODES	(sizeof(uffd_modes) / sizeof(*uffd_modes))
+
 static void check_userfaultfd(void)
 {
-	struct uffdio_register reg = {
-		.range = { (unsigned long)map, PAGES * PAGE },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
 	struct uffdio_api api = { .api = UFFD_API };
 	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	bool is_there = uffd >= 0 && !ioctl(uffd, UFFDIO_API, &api);
+	unsigned int i;
 
-	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api)) {
-		tap_skip("no userfaultfd", "userfaultfd refuses");
-		return;
+	for (i = 0; i < UFFD_MODES; i++) {
+		struct uffdio_register reg = {
+			.range = { (unsigned long)map, PAGES * PAGE },
+			.mode = uffd_modes[i].mode,
+		};
+
+		if (is_there)
+			tap_ok(ioctl(uffd, UFFDIO_REGISTER, &reg) && errno == EINVAL,
+			       "userfaultfd refuses %s", uffd_modes[i].name);
+		else
+			tap_skip("no userfaultfd", "userfaultfd refuses %s",
+				 uffd_modes[i].name);
 	}
-	tap_ok(ioctl(uffd, UFFDIO_REGISTER, &reg) && errno == EINVAL,
-	       "userfaultfd refuses");
 	close(uffd);
 }
 
@@ -416,6 +433,91 @@ static void check_rss(void)
 	tap_ok(labs(rss() - before) < 8, "and no longer when they are unmapped");
 }
 
+/* Where the kernel puts only what can be moved: the first node's that has any. */
+static struct {
+	int node;
+	uint64_t start, end;	/* frames */
+} zone;
+
+static bool find_zone(void)
+{
+	FILE *file = fopen("/proc/zoneinfo", "r");
+	unsigned long spanned = 0, start;
+	char line[256], name[32] = "";
+	bool found = false;
+	int node = 0;
+
+	while (file && !found && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "Node %d, zone %31s", &node, name) == 2 ||
+		    sscanf(line, " spanned %lu", &spanned) == 1 ||
+		    sscanf(line, " start_pfn: %lu", &start) != 1)
+			continue;
+		found = !strcmp(name, "Movable");
+		zone.node = node;
+		zone.start = start;
+		zone.end = start + spanned;
+	}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+static unsigned long in_zone(const char *from)
+{
+	unsigned long i, n = 0;
+
+	for (i = 0; i < PAGES; i++) {
+		uint64_t frame = frame_of(from + i * PAGE);
+
+		n += frame >= zone.start && frame < zone.end;
+	}
+	return n;
+}
+
+/* What may be moved goes there while there is room: else all is in vain. */
+static bool zone_has_room(void)
+{
+	unsigned long n;
+	char *moved;
+
+	write_text("/proc/sys/vm/drop_caches", "3");
+	moved = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	n = in_zone(moved);
+	munmap(moved, PAGES * PAGE);
+	return n == PAGES;
+}
+
+/* Pages of @map, merged and then their own. */
+static unsigned long ours_in_zone(void)
+{
+	unsigned long i, n;
+
+	merged_again();
+	n = in_zone(map);
+	for (i = 0; i < PAGES; i++)
+		page_fill(map + i * PAGE, 1 + i);
+	return n + in_zone(map);
+}
+
+static void check_zone(void)
+{
+	static const char *const name = "no page lies where all must be movable";
+	unsigned long mask;
+
+	if (!find_zone()) {
+		tap_skip("no ZONE_MOVABLE", name);
+		return;
+	}
+	mask = 1UL << zone.node;
+	syscall(SYS_set_mempolicy, MPOL_BIND, &mask, 8 * sizeof(mask));
+	if (zone_has_room())
+		tap_is(ours_in_zone(), 0, name);
+	else
+		tap_skip("no room in ZONE_MOVABLE", name);
+	syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0);
+}
+
 static void check_compaction(void)
 {
 	int compact = open("/proc/sys/vm/compact_memory", O_WRONLY);
@@ -426,6 +528,7 @@ static void check_compaction(void)
 		tap_is(pages_wrong(map, PAGES, same_value), 0,
 		       "compaction changes nothing");
 	close(compact);
+	check_zone();
 }
 
 static void check_remove_while_merged(void)
@@ -472,8 +575,8 @@ int main(void)
 	unsigned int i;
 
 	khxmem_mount(NULL, NULL);
-	tap_plan(3 + 2 + 3 + 4 + 2 + 2 + 5 + 3 + 4 + 2 + 3 + 5 + 1 + 1 + 1 + 5 +
-		 2 + 1 + 3 + 3);
+	tap_plan(3 + 2 + 3 + 4 + 2 + 2 + 5 + 3 + 4 + 2 + 3 + 5 + 1 + 1 + UFFD_MODES +
+		 5 + 2 + 2 + 3 + 3);
 	fd = khxmem_file(NULL, PAGES);
 	map = khxmem_map(fd, PAGES);
 	for (i = 0; i < sizeof(checks) / sizeof(*checks); i++) {

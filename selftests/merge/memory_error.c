@@ -166,13 +166,6 @@ static uint64_t word_of(const char *path, unsigned long i)
 	return word;
 }
 
-static uint64_t frame_of(void *page)
-{
-	read_page(page);
-	return word_of("/proc/self/pagemap", (unsigned long)page / PAGE) &
-	       ((1ULL << 55) - 1);
-}
-
 static bool frame_is(uint64_t frame, int flag)
 {
 	return word_of("/proc/kpageflags", frame) & 1ULL << flag;
