@@ -12,6 +12,7 @@
  *
  *	file_operations	ftruncate, punching holes, MADV_REMOVE, read(2), SIGBUS
  *	pins		long-term pins for writing, nomerge, io_uring's buffers
+ *	gup		a driver's references, its long-term pins for reading
  *	numa		mbind, a copy for each node
  *	memory_error	MADV_HWPOISON
  *	limits		memory cgroups, also by faults that another task has for one,
@@ -23,9 +24,6 @@
  *	guest_move.sh	migration, save and restore, dump-guest-memory
  *	disk.sh, packets.sh
  *			vhost: khx_blk's and khx_net's access to guest memory
- *
- * A long-term pin for reading keeps what the page held: nothing that user space
- * can do on the tested kernels takes one, so that is documented, not tested.
  */
 #include <errno.h>
 #include <fcntl.h>
