@@ -26,16 +26,16 @@
  * enough to split: the page must have no references besides the entry's and the
  * splitter's, and a fault that waits for the lock of its page holds one. On a
  * small page this only tells that the page is hot; a 2 MiB page is hot always.
- * Hence the *block lock*, a mutex by hash of file and block. Whoever wants the page
- * lock of a block's page and may sleep takes the block lock first, then the
- * reference and the page lock, and then lets go of the block lock. So waiting is
- * done without a reference. page_mkwrite() is called with one: it must not wait,
- * only tries the page lock, and has the access repeated otherwise.
+ * Hence the *block lock*, one of the file's mutexes. Whoever wants the page lock of a
+ * block's page and may sleep takes the block lock first, then the reference and the
+ * page lock, and then lets go of the block lock. So waiting is done without a
+ * reference. page_mkwrite() is called with one: it must not wait, only tries the page
+ * lock, and has the access repeated otherwise.
  *
  * Who splits a page waits for memory with the block lock held, and his cgroup may
- * make him wait for as long as it likes. So each mount has block locks of its own,
- * and the scanner, for which everyone waits, only tries them, and does not wait for
- * memory.
+ * make him wait for as long as it likes. So no two files have a block lock in common,
+ * be they of one mount, and the scanner, for which everyone waits, only tries them,
+ * and does not wait for memory.
  *
  * **Order.** scan lock, block lock, lock of the block's page, locks of small pages,
  * then as in page.c.
@@ -50,7 +50,6 @@
  * the small pages are dropped and the block is huge still.
  */
 #include <linux/delay.h>
-#include <linux/hash.h>
 #include <linux/highmem.h>
 #include <linux/pagemap.h>
 
@@ -75,10 +74,8 @@ static pgoff_t khx_merge_block_first(pgoff_t index)
 
 struct mutex *khx_merge_block_mutex(struct khx_merge_file *file, pgoff_t index)
 {
-	u32 hash = hash_64((unsigned long)file + khx_merge_block_of(index),
-			   KHX_MERGE_BLOCK_MUTEX_BITS);
-
-	return &khx_merge_file_super(file)->block_mutexes[hash];
+	return &file->block_mutexes[khx_merge_block_of(index) %
+				    ARRAY_SIZE(file->block_mutexes)];
 }
 
 static bool khx_merge_block_is(struct khx_merge_file *file, pgoff_t index,
@@ -460,10 +457,10 @@ void khx_merge_block_drop(struct khx_merge_file *file, pgoff_t start, pgoff_t en
 	}
 }
 
-void khx_merge_block_init(struct khx_merge_super *super)
+void khx_merge_block_init_once(struct khx_merge_file *file)
 {
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(super->block_mutexes); i++)
-		mutex_init(&super->block_mutexes[i]);
+	for (i = 0; i < ARRAY_SIZE(file->block_mutexes); i++)
+		mutex_init(&file->block_mutexes[i]);
 }

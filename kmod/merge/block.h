@@ -12,7 +12,6 @@
 #include <linux/pgtable.h>
 
 struct khx_merge_file;
-struct khx_merge_super;
 
 #define KHX_MERGE_BLOCK_ORDER	(PMD_SHIFT - PAGE_SHIFT)
 #define KHX_MERGE_BLOCK_PAGES	(1UL << KHX_MERGE_BLOCK_ORDER)
@@ -59,6 +58,7 @@ void khx_merge_block_drop(struct khx_merge_file *file, pgoff_t start,
 /* The block lock, for who holds a reference to the page for long. */
 struct mutex *khx_merge_block_mutex(struct khx_merge_file *file, pgoff_t index);
 
-void khx_merge_block_init(struct khx_merge_super *super);
+/* Once for the memory of a file, whatever file it is then. */
+void khx_merge_block_init_once(struct khx_merge_file *file);
 
 #endif /* KHX_MERGE_BLOCK_H */

@@ -4,6 +4,7 @@
 
 #include <linux/fs.h>
 #include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/xarray.h>
 
 #include "domain.h"
@@ -12,11 +13,14 @@
 
 struct mem_cgroup;
 
+#define KHX_MERGE_BLOCK_MUTEXES	16
+
 /**
  * struct khx_merge_file - a file of khxmem: the memory of one guest
  * @inode: what the rest of the kernel knows
  * @pages: what is at each index; index.h says how entries read
  * @blocks: what is at each 2 MiB, with huge=always; block.h
+ * @block_mutexes: block locks, by a block's low bits; see the DOC: block of block.c
  * @history: what merging an index has led to; history.h
  * @domain: where its pages may merge; held by the superblock
  * @memcg: pays for what is not done on behalf of a task that can: its index, history
@@ -35,6 +39,7 @@ struct khx_merge_file {
 	struct inode inode;
 	struct xarray pages;
 	struct xarray blocks;
+	struct mutex block_mutexes[KHX_MERGE_BLOCK_MUTEXES];
 	struct xarray history;
 	struct khx_merge_domain *domain;
 	struct mem_cgroup *memcg;

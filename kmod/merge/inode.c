@@ -7,6 +7,7 @@
 #include <linux/timekeeping.h>
 
 #include "compat/vfs.h"
+#include "block.h"
 #include "file.h"
 #include "history.h"
 #include "inode.h"
@@ -161,7 +162,10 @@ static const struct inode_operations khx_merge_dir_inode_operations = {
 
 static void khx_merge_inode_once(void *obj)
 {
-	inode_init_once(&((struct khx_merge_file *)obj)->inode);
+	struct khx_merge_file *file = obj;
+
+	inode_init_once(&file->inode);
+	khx_merge_block_init_once(file);
 }
 
 int khx_merge_inode_init(void)

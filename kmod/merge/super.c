@@ -12,7 +12,6 @@
 #include <linux/khx_merge.h>
 
 #include "compat/vfs.h"
-#include "block.h"
 #include "domain.h"
 #include "inode.h"
 #include "super.h"
@@ -237,7 +236,6 @@ static int khx_merge_super_fill(struct super_block *sb, struct fs_context *fc)
 	ratelimit_state_init(&super->full_events, HZ, 1);
 	/* What is left out is no line of the kernel log either. */
 	ratelimit_set_flags(&super->full_events, RATELIMIT_MSG_ON_RELEASE);
-	khx_merge_block_init(super);
 	sb->s_fs_info = super;
 	super->domain = khx_merge_domain_get(super->opt.name);
 	if (IS_ERR(super->domain))

@@ -4,13 +4,10 @@
 
 #include <linux/atomic.h>
 #include <linux/fs.h>
-#include <linux/mutex.h>
 #include <linux/ratelimit.h>
 #include <linux/uidgid.h>
 
 struct khx_merge_domain;
-
-#define KHX_MERGE_BLOCK_MUTEX_BITS	6
 
 enum khx_merge_huge {
 	KHX_MERGE_HUGE_NEVER,
@@ -46,7 +43,6 @@ struct khx_merge_options {
  * @used: pages its files hold, merged or not; above @opt.max_pages only after that
  *	was lowered, or khx_merge_super_take()
  * @full_events: how often the mount says that it is full
- * @block_mutexes: see the DOC: block of block.c
  *
  * A merged page counts for each of its sharers. So what a guest has been given
  * stays its own: writing to a merged page needs a frame but no room.
@@ -56,7 +52,6 @@ struct khx_merge_super {
 	struct khx_merge_domain *domain;
 	atomic_long_t used;
 	struct ratelimit_state full_events;
-	struct mutex block_mutexes[1 << KHX_MERGE_BLOCK_MUTEX_BITS];
 };
 
 /* Takes room for @n pages: false when the mount is full. */
