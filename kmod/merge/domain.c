@@ -37,7 +37,6 @@ static struct khx_merge_domain *khx_merge_domain_create(const char *name)
 		goto err_stables;
 
 	spin_lock_init(&domain->lock);
-	xa_init_flags(&domain->hints, XA_FLAGS_ACCOUNT);
 	refcount_set(&domain->refs, 1);
 	strscpy(domain->name, name, sizeof(domain->name));
 	domain->id = ++khx_merge_domain_next_id;
@@ -94,7 +93,7 @@ void khx_merge_domain_put(struct khx_merge_domain *domain)
 
 	WARN_ON_ONCE(khx_merge_stats_read(&domain->stats, KHX_MERGE_STAT_SHARED));
 	WARN_ON_ONCE(khx_merge_stats_read(&domain->stats, KHX_MERGE_STAT_UNSHARED));
-	khx_merge_hint_free(domain);
+	khx_merge_hint_free(domain->hints);
 	rhashtable_destroy(&domain->candidates);
 	rhashtable_destroy(&domain->stables);
 	kfree(domain);

@@ -8,9 +8,10 @@
 #include <linux/refcount.h>
 #include <linux/rhashtable.h>
 #include <linux/spinlock.h>
-#include <linux/xarray.h>
 
 #include "stats.h"
+
+struct khx_merge_hint_table;
 
 #define KHX_MERGE_DOMAIN_NAME_MAX	63
 #define KHX_MERGE_DOMAIN_CONTESTED	BIT(15)
@@ -31,8 +32,7 @@
  * @contested: samples that pages of different contents have in common, by their
  *	low bits; the scan lock guards it
  * @nr_blocks: pages of 2 MiB that the scanner looks at
- * @hints: keys seen in them; hint.h. The scan lock guards these three
- * @nr_hints: places that there may be for them, a power of two, or 0
+ * @hints: keys seen in them, or NULL; hint.h. The scan lock guards these two
  * @hints_epoch: how often all hints have been dropped
  * @stats: counters; see enum khx_merge_stat
  */
@@ -49,8 +49,7 @@ struct khx_merge_domain {
 	struct rhashtable candidates;
 	DECLARE_BITMAP(contested, KHX_MERGE_DOMAIN_CONTESTED);
 	atomic_long_t nr_blocks;
-	struct xarray hints;
-	unsigned long nr_hints;
+	struct khx_merge_hint_table *hints;
 	unsigned int hints_epoch;
 
 	struct khx_merge_stats stats;

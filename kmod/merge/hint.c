@@ -4,6 +4,7 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/xarray.h>
 
 #include "alloc.h"
 #include "block.h"
@@ -25,7 +26,13 @@ struct khx_merge_hints {
 	struct khx_merge_hint place[1 << KHX_MERGE_HINT_SHIFT];
 };
 
-static atomic_long_t khx_merge_hint_nr_pages;	/* pages of places, of all domains */
+/* What a domain's scanner has seen, until most of it is of no use any more. */
+struct khx_merge_hint_table {
+	struct xarray pages;
+	unsigned long nr_places;	/* that there may be, a power of two */
+};
+
+static atomic_long_t khx_merge_hint_nr_pages;	/* pages of places, of all tables */
 
 /* Twice the room that is needed, or more, so that few are displaced too early. */
 #define KHX_MERGE_HINT_PER_BLOCK	(2 * KHX_MERGE_BLOCK_PAGES)
@@ -38,18 +45,20 @@ static atomic_long_t khx_merge_hint_nr_pages;	/* pages of places, of all domains
 #define KHX_MERGE_HINT_PAGES_PER_BLOCK					\
 	(2 * KHX_MERGE_HINT_PER_BLOCK >> KHX_MERGE_HINT_SHIFT)
 
-void khx_merge_hint_free(struct khx_merge_domain *domain)
+void khx_merge_hint_free(struct khx_merge_hint_table *table)
 {
 	struct khx_merge_hints *hints;
 	unsigned long i;
 
-	xa_for_each(&domain->hints, i, hints) {
+	if (!table)
+		return;
+	xa_for_each(&table->pages, i, hints) {
 		kfree(hints);
 		atomic_long_dec(&khx_merge_hint_nr_pages);
 		cond_resched();
 	}
-	xa_destroy(&domain->hints);
-	domain->hints_epoch++;
+	xa_destroy(&table->pages);
+	kfree(table);
 }
 
 static unsigned long khx_merge_hint_room(long blocks)
@@ -57,23 +66,38 @@ static unsigned long khx_merge_hint_room(long blocks)
 	return roundup_pow_of_two(max(blocks, 16L) * KHX_MERGE_HINT_PER_BLOCK);
 }
 
-void khx_merge_hint_trim(struct khx_merge_domain *domain)
+struct khx_merge_hint_table *khx_merge_hint_trim(struct khx_merge_domain *domain)
 {
+	struct khx_merge_hint_table *table = domain->hints;
 	long blocks = atomic_long_read(&domain->nr_blocks);
 	unsigned long n = blocks ? khx_merge_hint_room(blocks) : 0;
 
-	if (n < domain->nr_hints / 4) {
-		khx_merge_hint_free(domain);
-		domain->nr_hints = n;
-	}
+	if (!table || n >= table->nr_places / 4)
+		return NULL;
+	domain->hints = NULL;
+	domain->hints_epoch++;
+	return table;
+}
+
+static struct khx_merge_hint_table *khx_merge_hint_create(void)
+{
+	struct khx_merge_hint_table *table;
+
+	table = kzalloc(sizeof(*table), GFP_NOWAIT | __GFP_NOWARN);
+	if (table)
+		xa_init_flags(&table->pages, XA_FLAGS_ACCOUNT);
+	return table;
 }
 
 void khx_merge_hint_prepare(struct khx_merge_domain *domain)
 {
 	unsigned long n = khx_merge_hint_room(atomic_long_read(&domain->nr_blocks));
 
+	if (!domain->hints)
+		domain->hints = khx_merge_hint_create();
 	/* Most keys have another place then: they are seen again in the next round. */
-	domain->nr_hints = max(domain->nr_hints, n);
+	if (domain->hints)
+		domain->hints->nr_places = max(domain->hints->nr_places, n);
 }
 
 static bool khx_merge_hint_may_add(struct khx_merge_file *file)
@@ -99,7 +123,7 @@ static struct khx_merge_hints *khx_merge_hint_add(struct khx_merge_file *file,
 		return NULL;
 	khx_merge_payer_enter(&payer, file, NULL);
 	hints = kzalloc(sizeof(*hints), gfp);
-	if (hints && xa_err(xa_store(&file->domain->hints, i, hints, gfp))) {
+	if (hints && xa_err(xa_store(&file->domain->hints->pages, i, hints, gfp))) {
 		kfree(hints);
 		hints = NULL;
 	}
@@ -113,14 +137,17 @@ static struct khx_merge_hints *khx_merge_hint_add(struct khx_merge_file *file,
 
 bool khx_merge_hint_elsewhere(struct khx_merge_file *file, pgoff_t index, u64 key)
 {
-	struct khx_merge_domain *domain = file->domain;
-	unsigned long place = key & (domain->nr_hints - 1);
-	unsigned long i = place >> KHX_MERGE_HINT_SHIFT;
+	struct khx_merge_hint_table *table = file->domain->hints;
 	struct khx_merge_hints *hints;
 	struct khx_merge_hint *hint;
+	unsigned long place, i;
 	bool elsewhere;
 
-	hints = xa_load(&domain->hints, i) ?: khx_merge_hint_add(file, i);
+	if (!table)
+		return false;
+	place = key & (table->nr_places - 1);
+	i = place >> KHX_MERGE_HINT_SHIFT;
+	hints = xa_load(&table->pages, i) ?: khx_merge_hint_add(file, i);
 	if (!hints)
 		return false;
 	hint = &hints->place[place % ARRAY_SIZE(hints->place)];

@@ -11,19 +11,23 @@
 
 struct khx_merge_domain;
 struct khx_merge_file;
+struct khx_merge_hint_table;
 
 /* Scan lock held: from here on there are places for what all huge pages hold. */
 void khx_merge_hint_prepare(struct khx_merge_domain *domain);
-/* Scan lock held: gives back what most, or the last, of these pages have left. */
-void khx_merge_hint_trim(struct khx_merge_domain *domain);
+/*
+ * Scan lock held: takes from the domain what most, or the last, of these pages have
+ * left. Whoever gets it, if it is not NULL, frees it.
+ */
+struct khx_merge_hint_table *khx_merge_hint_trim(struct khx_merge_domain *domain);
 /*
  * Scan lock held, and prepared: leaves a hint, if there is memory, for which the file's
  * owner pays. Was @key at another place last?
  */
 bool khx_merge_hint_elsewhere(struct khx_merge_file *file, pgoff_t index, u64 key);
 
-/* Scan lock held, or the domain goes and nobody uses it any more: gives all back. */
-void khx_merge_hint_free(struct khx_merge_domain *domain);
+/* It is no domain's any more, or the domain goes. May sleep; NULL is fine. */
+void khx_merge_hint_free(struct khx_merge_hint_table *table);
 
 /* What all of them take. */
 size_t khx_merge_hint_bytes(void);

@@ -247,6 +247,8 @@ void khx_merge_scan_add(struct khx_merge_file *file)
 
 void khx_merge_scan_remove(struct khx_merge_file *file)
 {
+	struct khx_merge_hint_table *hints;
+
 	mutex_lock(&khx_merge_scan_lock);
 	WRITE_ONCE(khx_merge_scan_nr_changes, khx_merge_scan_nr_changes + 1);
 	if (khx_merge_scan_cursor == file) {
@@ -255,6 +257,8 @@ void khx_merge_scan_remove(struct khx_merge_file *file)
 	}
 	list_del_init(&file->scan_link);
 	/* Nobody else may come by: it can be the domain's last file. */
-	khx_merge_hint_trim(file->domain);
+	hints = khx_merge_hint_trim(file->domain);
 	mutex_unlock(&khx_merge_scan_lock);
+	/* Many, and who closes a file may be kept from running: not with the lock held. */
+	khx_merge_hint_free(hints);
 }

@@ -104,7 +104,7 @@ enum khx_merge_turn_end khx_merge_split_scan(struct khx_merge_scan *scan,
 	unsigned long block;
 	void *entry;
 
-	khx_merge_hint_trim(file->domain);
+	khx_merge_hint_free(khx_merge_hint_trim(file->domain));
 	xa_for_each_start(&file->blocks, block, entry, turn->block) {
 		pgoff_t first = block << KHX_MERGE_BLOCK_ORDER;
 
