@@ -28,7 +28,7 @@ struct mem_cgroup;
  *	Set once.
  * @owner: process that mapped the file first, for those who look
  * @born: when it came to be, in seconds since boot
- * @scan_link: in the list of files to scan, under the scan lock
+ * @scan_link: in the list of files to scan; changed under the scan lock, for RCU
  * @unmerge_epoch: last unmerging that has come to this file; scan lock
  * @unmerge_next: where that one goes on; scan lock
  * @hints_epoch: that of the domain when @nr_hint_pages was counted; scan lock

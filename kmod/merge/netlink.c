@@ -86,7 +86,7 @@ static int khx_merge_put_settings(struct sk_buff *skb)
 	return 0;
 }
 
-/* A file holds no more than its mount; what more it is long is no promise. */
+/* A file holds no more than its mount; what more it is long is no promise. RCU only. */
 static void khx_merge_add_size(struct khx_merge_file *file, void *arg)
 {
 	unsigned long max = READ_ONCE(khx_merge_file_super(file)->opt.max_pages);

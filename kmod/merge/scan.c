@@ -37,10 +37,16 @@
  * under it, after their pages are gone, so a file that the scanner or the
  * candidates' table names is there. The scanner holds no reference to an inode
  * or a superblock: it never keeps a mount busy.
+ *
+ * Who only wants to know does not take the scan lock: a mutex is handed to who waits
+ * for it, and his cgroup or his priority may let him run seconds later. So the list
+ * is one for RCU, and the inodes that have left it, and what is kept of their mounts,
+ * stay for a grace period.
  */
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/mutex.h>
+#include <linux/rculist.h>
 #include <linux/sched.h>
 
 #include "file.h"
@@ -50,7 +56,7 @@
 #include "settle.h"
 #include "split.h"
 
-/* Guards the list and everything below, and keeps files while it is held. */
+/* To change the list; guards everything below, and keeps files while it is held. */
 static DEFINE_MUTEX(khx_merge_scan_lock);
 static LIST_HEAD(khx_merge_scan_files);
 static unsigned int khx_merge_scan_nr_changes;
@@ -203,10 +209,7 @@ bool khx_merge_scan_visit(bool (*fn)(struct khx_merge_file *, void *), void *arg
 	return ret;
 }
 
-/*
- * Anyone may ask for this: with the lock held he shall not be put to sleep, which his
- * cgroup can make last. So it is held for a few files, and to pass by those before.
- */
+/* Without a pause: a few files, and to pass by those before. */
 #define KHX_MERGE_SCAN_FEW	64UL
 
 unsigned long khx_merge_scan_visit_few(unsigned long skip,
@@ -218,15 +221,15 @@ unsigned long khx_merge_scan_visit_few(unsigned long skip,
 	struct khx_merge_file *file;
 	bool more = false;
 
-	mutex_lock(&khx_merge_scan_lock);
-	list_for_each_entry(file, &khx_merge_scan_files, scan_link) {
+	rcu_read_lock();
+	list_for_each_entry_rcu(file, &khx_merge_scan_files, scan_link) {
 		more = i == end;
 		if (more)
 			break;
 		if (i++ >= skip)
 			fn(file, arg);
 	}
-	mutex_unlock(&khx_merge_scan_lock);
+	rcu_read_unlock();
 	cond_resched();
 	return more ? end : 0;
 }
@@ -241,7 +244,7 @@ void khx_merge_scan_add(struct khx_merge_file *file)
 	mutex_lock(&khx_merge_scan_lock);
 	WRITE_ONCE(khx_merge_scan_nr_changes, khx_merge_scan_nr_changes + 1);
 	/* Where this pass has been already: who adds files does not make it last. */
-	list_add(&file->scan_link, &khx_merge_scan_files);
+	list_add_rcu(&file->scan_link, &khx_merge_scan_files);
 	mutex_unlock(&khx_merge_scan_lock);
 }
 
@@ -255,7 +258,7 @@ void khx_merge_scan_remove(struct khx_merge_file *file)
 		khx_merge_scan_move(khx_merge_scan_after(file));
 		khx_merge_scan_over = !khx_merge_scan_cursor;
 	}
-	list_del_init(&file->scan_link);
+	list_del_rcu(&file->scan_link);
 	/* Nobody else may come by: it can be the domain's last file. */
 	hints = khx_merge_hint_trim(file->domain);
 	mutex_unlock(&khx_merge_scan_lock);

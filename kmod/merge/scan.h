@@ -74,8 +74,10 @@ unsigned int khx_merge_scan_changes(void);
 bool khx_merge_scan_visit(bool (*fn)(struct khx_merge_file *, void *), void *arg);
 
 /*
- * Calls @fn for a few files, without those first @skip. Returns how many to skip next
- * time, or 0 if there were no more. Files that come or go meanwhile make it miss some.
+ * For anyone, without the scan lock: calls @fn for a few files, without those first
+ * @skip. Returns how many to skip next time, or 0 if there were no more. Files that
+ * come or go meanwhile make it miss some. It is called in an RCU read section, and the
+ * file may be on its way out: its inode and its mount's struct are there, no more.
  */
 unsigned long khx_merge_scan_visit_few(unsigned long skip,
 				       void (*fn)(struct khx_merge_file *, void *),

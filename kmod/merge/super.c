@@ -348,7 +348,7 @@ static void khx_merge_super_kill(struct super_block *sb)
 	if (!IS_ERR_OR_NULL(super->domain))
 		khx_merge_domain_put(super->domain);
 	kfree(super->opt.name);
-	kfree(super);
+	kfree_rcu(super, rcu);
 }
 
 static struct file_system_type khx_merge_fs_type = {

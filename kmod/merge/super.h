@@ -5,6 +5,7 @@
 #include <linux/atomic.h>
 #include <linux/fs.h>
 #include <linux/ratelimit.h>
+#include <linux/rcupdate.h>
 #include <linux/uidgid.h>
 
 struct khx_merge_domain;
@@ -43,6 +44,7 @@ struct khx_merge_options {
  * @used: pages its files hold, merged or not; above @opt.max_pages only after that
  *	was lowered, or khx_merge_super_take()
  * @full_events: how often the mount says that it is full
+ * @rcu: to free it: who goes through all files reads it
  *
  * A merged page counts for each of its sharers. So what a guest has been given
  * stays its own: writing to a merged page needs a frame but no room.
@@ -52,6 +54,7 @@ struct khx_merge_super {
 	struct khx_merge_domain *domain;
 	atomic_long_t used;
 	struct ratelimit_state full_events;
+	struct rcu_head rcu;
 };
 
 /* Takes room for @n pages: false when the mount is full. */

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "hog.h"
 #include "khxmem.h"
 #include "stopwatch.h"
 #include "request.h"
@@ -295,20 +296,54 @@ static void test_parallel(struct ctl *ctl)
 }
 
 #define ASKING		4
+#define STARVING	50
 #define ASKED_FILES	3000
 
-/* Its group gives it a millisecond in each second: it is put to sleep anywhere. */
 static void ask_for_ever(void)
 {
 	static struct ctl own;
 
-	write_text(GROUP "/cgroup.procs", "0");
 	ctl_open_family(&own, KHX_MERGE_GENL_NAME);
 	for (;;)
 		request_run(&own, &requests[0]);
 }
 
-/* The slowest of all files that come and go in some seconds, in ms. */
+/* Its group gives it a millisecond in each second: it is put to sleep anywhere. */
+static void ask_in_group(void)
+{
+	write_text(GROUP "/cgroup.procs", "0");
+	ask_for_ever();
+}
+
+static void ask_starving(void)
+{
+	hog_starve(0);
+	ask_for_ever();
+}
+
+static void ask_start(pid_t *pids, int nr, void (*ask)(void))
+{
+	int i;
+
+	fflush(stdout);
+	for (i = 0; i < nr; i++) {
+		pids[i] = fork();
+		if (!pids[i])
+			ask();
+	}
+}
+
+static void ask_end(const pid_t *pids, int nr)
+{
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		kill(pids[i], SIGKILL);
+		waitpid(pids[i], NULL, 0);
+	}
+}
+
+/* The slowest of all files that come and go in some seconds, and of sums, in ms. */
 static long slowest_file(double seconds)
 {
 	double end = seconds_now() + seconds;
@@ -318,6 +353,7 @@ static long slowest_file(double seconds)
 	while (seconds_now() < end) {
 		stopwatch_start(&watch);
 		close(khxmem_file(NULL, 1));
+		figure("general_profit");
 		ms = stopwatch_ms(&watch);
 		slowest = ms > slowest ? ms : slowest;
 		usleep(1000);
@@ -331,9 +367,7 @@ static void test_asleep(void)
 	static const char *const name =
 		"who asks and is put to sleep holds nobody up (%ld ms)";
 	pid_t pids[ASKING];
-	char path[64];
 	long slowest;
-	int i;
 
 	group_make();
 	write_text("/sys/fs/cgroup/cgroup.subtree_control", "+cpu");
@@ -341,25 +375,64 @@ static void test_asleep(void)
 		tap_skip("no cgroups for CPU time", name, 0L);
 		return;
 	}
+	ask_start(pids, ASKING, ask_in_group);
+	slowest = slowest_file(10);
+	tap_ok(slowest < 500, name, slowest);
+	write_text(GROUP "/cpu.max", "max");
+	ask_end(pids, ASKING);
+	rmdir(GROUP);
+}
+
+static pid_t scanner_pid(void)
+{
+	FILE *pgrep = popen("pgrep -x khx_merged", "r");
+	int pid = -1;
+
+	if (!pgrep || fscanf(pgrep, "%d", &pid) != 1)
+		tap_bail("no scanner");
+	pclose(pgrep);
+	return pid;
+}
+
+/* Nor while others leave him no time, and the scanner has much to do. */
+static void test_starving(void)
+{
+	static const char *const name =
+		"nor does who asks and is of the least priority (%ld ms)";
+	pid_t starving[STARVING], scanner = scanner_pid();
+	struct hog hog;
+	long slowest;
+
+	run_on(0, 1);
+	run_on(scanner, 1);
+	scan_fast();
+	ask_start(starving, STARVING, ask_starving);
+	if (hog_start(&hog, 5)) {
+		slowest = slowest_file(4);
+		hog_end(&hog);
+		tap_ok(slowest < 1500, name, slowest);
+	} else {
+		tap_skip("one processor", name, 0L);
+	}
+	ask_end(starving, STARVING);
+	scan_stop();
+	run_on(scanner, -1);
+	run_on(0, -1);
+}
+
+/* Of many files, which takes its time. */
+static void test_askers(void)
+{
+	char path[64];
+	int i;
+
 	khxmem_mount(NULL, NULL);
 	for (i = 0; i < ASKED_FILES; i++) {
 		snprintf(path, sizeof(path), KHXMEM_DIR "/%d", i);
 		close(open(path, O_CREAT | O_RDWR, 0600));
 	}
-	fflush(stdout);
-	for (i = 0; i < ASKING; i++) {
-		pids[i] = fork();
-		if (!pids[i])
-			ask_for_ever();
-	}
-	slowest = slowest_file(10);
-	tap_ok(slowest < 500, name, slowest);
-	write_text(GROUP "/cpu.max", "max");
-	for (i = 0; i < ASKING; i++) {
-		kill(pids[i], SIGKILL);
-		waitpid(pids[i], NULL, 0);
-	}
-	rmdir(GROUP);
+	test_asleep();
+	test_starving();
 	khxmem_umount(NULL);
 }
 
@@ -410,7 +483,7 @@ int main(int argc, char **argv)
 	khxmem_umount(NULL);
 	ctl = malloc(sizeof(*ctl));
 	ctl_open_family(ctl, KHX_MERGE_GENL_NAME);
-	tap_plan(N_REQUESTS + 2 + 3 + 2 * 4 + 1 + 1 + 2 + N_KEPT);
+	tap_plan(N_REQUESTS + 2 + 3 + 2 * 4 + 1 + 2 + 2 + N_KEPT);
 	requests_test(ctl, requests, N_REQUESTS);
 	tap_is(figure("run"), 0, "nothing of what was refused was done");
 	tap_is(figure("cpu_limit"), 10, "and what was asked for was");
@@ -420,7 +493,7 @@ int main(int argc, char **argv)
 	test_elsewhere();
 	test_crowds(ctl);
 	test_parallel(ctl);
-	test_asleep();
+	test_askers();
 	test_random(ctl);
 	ctl_close(ctl);
 	free(ctl);
