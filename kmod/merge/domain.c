@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Domains: who may share pages with whom. */
-#include <linux/mutex.h>
 #include <linux/random.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/timekeeping.h>
 
@@ -11,8 +11,11 @@
 #include "hint.h"
 #include "stable.h"
 
-/* Guards the list, the names in it and the totals of domains that are gone. */
-static DEFINE_MUTEX(khx_merge_domain_mutex);
+/*
+ * Guards the list, the names in it and the totals of domains that are gone. Anyone may
+ * ask for those: a mutex would be handed to tasks that may not run for seconds.
+ */
+static DEFINE_SPINLOCK(khx_merge_domain_lock);
 static LIST_HEAD(khx_merge_domains);
 static struct khx_merge_stats khx_merge_domain_gone;
 static u32 khx_merge_domain_next_id;
@@ -22,8 +25,6 @@ static struct khx_merge_domain *khx_merge_domain_create(const char *name)
 {
 	struct khx_merge_domain *domain;
 	int ret;
-
-	lockdep_assert_held(&khx_merge_domain_mutex);
 
 	domain = kzalloc(sizeof(*domain), GFP_KERNEL);
 	if (!domain)
@@ -39,10 +40,8 @@ static struct khx_merge_domain *khx_merge_domain_create(const char *name)
 	spin_lock_init(&domain->lock);
 	refcount_set(&domain->refs, 1);
 	strscpy(domain->name, name, sizeof(domain->name));
-	domain->id = ++khx_merge_domain_next_id;
 	domain->born = ktime_get_seconds();
 	domain->seed = get_random_u64();
-	list_add_tail(&domain->link, &khx_merge_domains);
 	return domain;
 
 err_stables:
@@ -52,23 +51,51 @@ err_free:
 	return ERR_PTR(ret);
 }
 
-/* A mount without a name gets a domain that no other mount can name. */
-struct khx_merge_domain *khx_merge_domain_get(const char *name)
+/* It is on no list, and has no page and no candidate. */
+static void khx_merge_domain_free(struct khx_merge_domain *domain)
+{
+	khx_merge_hint_free(domain->hints);
+	rhashtable_destroy(&domain->candidates);
+	rhashtable_destroy(&domain->stables);
+	kfree(domain);
+}
+
+/* The one of that name, with a reference, or NULL. */
+static struct khx_merge_domain *khx_merge_domain_find(const char *name)
 {
 	struct khx_merge_domain *domain;
 
-	mutex_lock(&khx_merge_domain_mutex);
-	if (name) {
-		list_for_each_entry(domain, &khx_merge_domains, link) {
-			if (strcmp(domain->name, name))
-				continue;
-			refcount_inc(&domain->refs);
-			goto out;
-		}
+	lockdep_assert_held(&khx_merge_domain_lock);
+
+	list_for_each_entry(domain, &khx_merge_domains, link) {
+		if (strcmp(domain->name, name))
+			continue;
+		refcount_inc(&domain->refs);
+		return domain;
 	}
-	domain = khx_merge_domain_create(name ?: "");
-out:
-	mutex_unlock(&khx_merge_domain_mutex);
+	return NULL;
+}
+
+/* A mount without a name gets a domain that no other mount can name. */
+struct khx_merge_domain *khx_merge_domain_get(const char *name)
+{
+	struct khx_merge_domain *fresh, *domain = NULL;
+
+	fresh = khx_merge_domain_create(name ?: "");
+	if (IS_ERR(fresh))
+		return fresh;
+	spin_lock(&khx_merge_domain_lock);
+	if (name)
+		domain = khx_merge_domain_find(name);
+	if (!domain) {
+		WRITE_ONCE(khx_merge_domain_next_id, khx_merge_domain_next_id + 1);
+		fresh->id = khx_merge_domain_next_id;
+		list_add_tail(&fresh->link, &khx_merge_domains);
+	}
+	spin_unlock(&khx_merge_domain_lock);
+	if (!domain)
+		return fresh;
+	khx_merge_domain_free(fresh);
 	return domain;
 }
 
@@ -84,19 +111,22 @@ static void khx_merge_domain_retire(struct khx_merge_domain *domain)
 /* The last mount is gone, and with its files every page and candidate. */
 void khx_merge_domain_put(struct khx_merge_domain *domain)
 {
-	if (!refcount_dec_and_mutex_lock(&domain->refs, &khx_merge_domain_mutex))
+	bool gone;
+
+	spin_lock(&khx_merge_domain_lock);
+	gone = refcount_dec_and_test(&domain->refs);
+	if (gone) {
+		list_del(&domain->link);
+		WRITE_ONCE(khx_merge_domain_nr_gone, khx_merge_domain_nr_gone + 1);
+		khx_merge_domain_retire(domain);
+	}
+	spin_unlock(&khx_merge_domain_lock);
+	if (!gone)
 		return;
-	list_del(&domain->link);
-	WRITE_ONCE(khx_merge_domain_nr_gone, khx_merge_domain_nr_gone + 1);
-	khx_merge_domain_retire(domain);
-	mutex_unlock(&khx_merge_domain_mutex);
 
 	WARN_ON_ONCE(khx_merge_stats_read(&domain->stats, KHX_MERGE_STAT_SHARED));
 	WARN_ON_ONCE(khx_merge_stats_read(&domain->stats, KHX_MERGE_STAT_UNSHARED));
-	khx_merge_hint_free(domain->hints);
-	rhashtable_destroy(&domain->candidates);
-	rhashtable_destroy(&domain->stables);
-	kfree(domain);
+	khx_merge_domain_free(domain);
 }
 
 unsigned int khx_merge_domain_changes(void)
@@ -110,13 +140,13 @@ int khx_merge_domain_each(int (*fn)(struct khx_merge_domain *, void *), void *ar
 	struct khx_merge_domain *domain;
 	int ret = 0;
 
-	mutex_lock(&khx_merge_domain_mutex);
+	spin_lock(&khx_merge_domain_lock);
 	list_for_each_entry(domain, &khx_merge_domains, link) {
 		ret = fn(domain, arg);
 		if (ret)
 			break;
 	}
-	mutex_unlock(&khx_merge_domain_mutex);
+	spin_unlock(&khx_merge_domain_lock);
 	return ret;
 }
 
@@ -164,9 +194,9 @@ void khx_merge_domain_totals(unsigned long totals[KHX_MERGE_NR_STATS])
 	struct khx_merge_domain *domain;
 
 	memset(totals, 0, sizeof(*totals) * KHX_MERGE_NR_STATS);
-	mutex_lock(&khx_merge_domain_mutex);
+	spin_lock(&khx_merge_domain_lock);
 	khx_merge_domain_sum(totals, &khx_merge_domain_gone);
 	list_for_each_entry(domain, &khx_merge_domains, link)
 		khx_merge_domain_sum(totals, &domain->stats);
-	mutex_unlock(&khx_merge_domain_mutex);
+	spin_unlock(&khx_merge_domain_lock);
 }

@@ -18,7 +18,7 @@ struct khx_merge_hint_table;
 
 /**
  * struct khx_merge_domain - pages merge within one domain only
- * @link: in the list of all domains, under its mutex
+ * @link: in the list of all domains, under its lock
  * @refs: one for each mount
  * @name: what mounts ask for with ``domain=``, "" for a domain of one mount
  * @id: number that tells domains apart in netlink and sysfs
@@ -75,7 +75,7 @@ static inline bool khx_merge_domain_is_contested(struct khx_merge_domain *domain
 /* Domains that came or went so far. */
 unsigned int khx_merge_domain_changes(void);
 
-/* Calls @fn for every domain, under the list's mutex, until it returns nonzero. */
+/* Calls @fn for every domain, under the list's spinlock, until it returns nonzero. */
 int khx_merge_domain_each(int (*fn)(struct khx_merge_domain *, void *), void *arg);
 
 /* What all domains and their tables take, however much or little is in them. */
