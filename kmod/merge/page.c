@@ -293,9 +293,12 @@ static struct folio *khx_merge_page_map_zero(struct khx_merge_file *file,
 /*
  * Each page table entry holds a reference, and a count that overflows frees a
  * page in use. Whoever maps one shared page this often gets pages of his own
- * from there on, and pays for them.
+ * from there on, and pays for them. Pins, 1024 references each, are refused where
+ * the count has become negative, which is above this, too. What fork() copies of a
+ * private mapping that was written to is not asked for here: 2^31 such entries take
+ * 16 GiB of page tables, and overflow the count of any page of the page cache.
  */
-#define KHX_MERGE_PAGE_REFS_MAX	((int)BIT(30))
+#define KHX_MERGE_PAGE_REFS_MAX	BIT(30)
 
 /*
  * May a reader not share the page, @folio or a zero page? Not where pages never
@@ -311,7 +314,8 @@ static bool khx_merge_page_must_own(struct khx_merge_file *file, pgoff_t index,
 	folio = folio ?: khx_merge_zero_folio(index);
 	if (state == KHX_MERGE_PAGE_ZERO && folio_test_hwpoison(folio))
 		return true;
-	if (opt->nomerge || folio_ref_count(folio) >= KHX_MERGE_PAGE_REFS_MAX)
+	if (opt->nomerge ||
+	    (unsigned int)folio_ref_count(folio) >= KHX_MERGE_PAGE_REFS_MAX)
 		return true;
 	if (!opt->strict || !khx_merge_history_recent(file, index))
 		return false;
