@@ -142,6 +142,17 @@ bool run_on(pid_t pid, int cpu)
 	return !sched_setaffinity(pid, sizeof(set), &set);
 }
 
+pid_t scanner_pid(void)
+{
+	FILE *pgrep = popen("pgrep -x khx_merged", "r");
+	int pid = -1;
+
+	if (!pgrep || fscanf(pgrep, "%d", &pid) != 1)
+		tap_bail("no scanner");
+	pclose(pgrep);
+	return pid;
+}
+
 long figure(const char *name)
 {
 	char path[128];

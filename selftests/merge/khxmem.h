@@ -46,6 +46,9 @@ double seconds_now(void);
 /* On processor @cpu only, or on any for -1; false if that cannot be. */
 bool run_on(pid_t pid, int cpu);
 
+/* The thread khx_merged. */
+pid_t scanner_pid(void);
+
 /* Files of /sys/kernel/khx_merge. */
 long figure(const char *name);
 int setting(const char *name, long value);

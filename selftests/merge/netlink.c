@@ -383,17 +383,6 @@ static void test_asleep(void)
 	rmdir(GROUP);
 }
 
-static pid_t scanner_pid(void)
-{
-	FILE *pgrep = popen("pgrep -x khx_merged", "r");
-	int pid = -1;
-
-	if (!pgrep || fscanf(pgrep, "%d", &pid) != 1)
-		tap_bail("no scanner");
-	pclose(pgrep);
-	return pid;
-}
-
 /* Nor while others leave him no time, and the scanner has much to do. */
 static void test_starving(void)
 {

@@ -51,17 +51,6 @@ static bool preempt_fully(char *old, size_t size)
 	return !write_text(PREEMPT, "full");
 }
 
-static pid_t scanner_pid(void)
-{
-	FILE *pgrep = popen("pgrep -x khx_merged", "r");
-	int pid = -1;
-
-	if (!pgrep || fscanf(pgrep, "%d", &pid) != 1)
-		tap_bail("no scanner");
-	pclose(pgrep);
-	return pid;
-}
-
 static void sleep_us(long us)
 {
 	struct timespec time = { .tv_nsec = us * 1000 };
